@@ -1,0 +1,55 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Every target does its own set-up; `make help` lists them.
+
+VENV := .venv
+PYTHON_BIN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
+
+STAGES := lint unit lab system dns sanity docs build
+
+.DEFAULT_GOAL := help
+.PHONY: help venv tree demo test format clean distclean $(STAGES)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(STAMP): $(wildcard requirements/*.txt)
+	@PYTHON="$(PYTHON)" tests/tools/make_venv.sh $(VENV)
+	@touch $@
+
+venv: $(STAMP) ## the virtual environment .venv with everything that the other targets need
+
+tree: $(STAMP) ## .build/ansible_collections/winops/kms, by which Ansible finds this checkout
+	@$(CHECKS) tree
+
+demo: tree ## the whole job over a simulated estate: site.yml twice by winrm, once by psrp
+	@$(PYTHON_BIN) tests/demo/run.py
+
+test: tree ## all stages below, in order, until one fails
+	@$(CHECKS) run $(STAGES)
+
+lint: tree ## ruff, mypy --strict, yamllint, ansible-lint (production profile)
+unit: tree ## unit tests and scripted protocol exchanges
+lab: tree ## the simulated estate's own tests
+system: tree ## real ansible-playbook runs over the simulated estate, by both connection plugins
+dns: tree ## srv_record against real DNS servers (root: installs them by apt)
+sanity: tree ## ansible-test sanity, every test of the current ansible-core
+docs: tree ## module, role and changelog documentation
+build: tree ## builds the collection, installs the archive, reads every module's documentation from it
+
+$(STAGES):
+	@$(CHECKS) run $@
+
+format: $(STAMP) ## rewrites Python files in the project's format
+	@$(VENV)/bin/ruff check --fix --quiet . || true
+	@$(VENV)/bin/ruff format .
+
+clean: ## removes what targets made, but not the virtual environment
+	rm -rf .build .cache .demo
+
+distclean: clean ## removes the virtual environment too
+	rm -rf $(VENV)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`ansible-test sanity` without containers and without any host but the package index."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from .runner import Job, StageError
+from .tree import CACHE, VENV_BIN, copy_tree
+
+# ansible-test keeps its virtual environments below the home folder; this one belongs to the checkout.
+HOME = CACHE / "home"
+_PIP_SETTINGS = (".config/pip", ".pip", ".pip.conf", ".netrc")
+_GET_PIP_VERSION = re.compile(r"""pip=['"]([\d.]+)['"]""")
+
+
+def sanity(job: Job) -> None:
+    """Runs every sanity test of the installed ansible-core on a copy of the project's files."""
+    tree = copy_tree("sanity")
+    _prepare_home(job)
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    output = job.run(
+        VENV_BIN / "ansible-test",
+        "sanity",
+        "--venv",
+        "--python",
+        version,
+        "--color",
+        "no",
+        cwd=tree,
+        env={"HOME": str(HOME)},
+    )
+    names = sorted(set(re.findall(r'^Running sanity test "([a-z0-9-]+)"', output, flags=re.MULTILINE)))
+    if not names:
+        raise StageError("ansible-test ran no sanity test", output)
+    job.notes.append(f"{len(names)} tests: {' '.join(names)}")
+    left_out = re.findall(r'^WARNING: (?:Skipping|Skipped) sanity test "([a-z0-9-]+)"', output, flags=re.MULTILINE)
+    if left_out:
+        job.notes.append(f"nothing to check for: {' '.join(sorted(set(left_out)))}")
+
+
+def _prepare_home(job: Job) -> None:
+    cache = HOME / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    # ansible-test hands no PIP_ variable on, so a user's pip settings reach it by file alone.
+    for name in _PIP_SETTINGS:
+        source, link = Path.home() / name, HOME / name
+        if source.exists() and not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(source)
+    for version in _pip_versions(job):
+        shutil.copyfile(Path(__file__).with_name("get_pip.py"), cache / f"get_pip_{version.replace('.', '_')}.py")
+
+
+def _pip_versions(job: Job) -> set[str]:
+    """The pip releases that the installed ansible-test bootstraps with; they are part of the cached script's name."""
+    where = job.run(VENV_BIN / "python", "-c", "import ansible_test; print(ansible_test.__path__[0])").strip()
+    source = Path(where, "_internal", "python_requirements.py").read_text(encoding="utf-8")
+    versions = set(_GET_PIP_VERSION.findall(source))
+    if not versions:
+        raise StageError(f"no pip version found in {os.path.relpath(where)}/_internal/python_requirements.py")
+    return versions

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The stages of `make test`, each also a target of the Makefile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from . import apt
+from .runner import Job, Stage, StageError
+from .sanity import sanity
+from .tree import BUILD, COLLECTION, ROOT, VENV_BIN, copy_tree, module_names, playbook_names, role_names
+
+# Package -> the server or tool that the tests start from it.
+DNS_PACKAGES = ("bind9", "bind9-dnsutils", "bind9-utils", "knot")
+
+# Checked as packages by their import names, so that each file has one module name; the rest of tests/ by path.
+TYPED_PACKAGES = ("ansible_collections.winops.kms.plugins", "kmslab")
+TYPED_FOLDERS = ("tests/unit", "tests/protocol", "tests/lab/tests", "tests/system", "tests/demo", "tests/dns_servers")
+
+
+def lint(job: Job) -> None:
+    """Style, types, YAML, Ansible content."""
+    tree = copy_tree("lint")
+    job.run_all(
+        [
+            lambda: _lint_python(job),
+            lambda: job.run(
+                VENV_BIN / "ansible-lint",
+                "--offline",
+                "--profile",
+                "production",
+                "--nocolor",
+                cwd=tree,
+                env={"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "lint")},
+            ),
+        ]
+    )
+    job.notes.append("ruff, mypy --strict, yamllint, ansible-lint production")
+
+
+def _lint_python(job: Job) -> None:
+    job.run(VENV_BIN / "ruff", "check", ".")
+    job.run(VENV_BIN / "ruff", "format", "--check", ".")
+    job.run(VENV_BIN / "yamllint", "--strict", ".")
+    folders = [name for name in TYPED_FOLDERS if any((ROOT / name).rglob("*.py"))]
+    packages = [word for name in TYPED_PACKAGES for word in ("--package", name)]
+    mypy = (VENV_BIN / "mypy", "--cache-dir", ".cache/mypy")
+    job.run(*mypy, *packages)
+    job.run(*mypy, "--package", "checks", env={"MYPYPATH": "tests/tools"})
+    if folders:
+        job.run(*mypy, *folders)
+
+
+def unit(job: Job) -> None:
+    """Pure tests; nothing is started."""
+    job.pytest("-n", "2", "tests/unit", "tests/protocol")
+
+
+def lab(job: Job) -> None:
+    """The simulated estate by itself."""
+    job.pytest("tests/lab/tests")
+
+
+def system(job: Job) -> None:
+    """ansible-playbook over the simulated estate."""
+    job.pytest("tests/system")
+
+
+def dns(job: Job) -> None:
+    """srv_record against real DNS servers."""
+    wanted = apt.missing(DNS_PACKAGES)
+    if wanted and apt.may_install():
+        apt.install(job, wanted)
+        wanted = apt.missing(DNS_PACKAGES)
+    if wanted and os.environ.get("CI"):
+        raise StageError(f"real DNS servers are missing, and in CI none may be left out: {' '.join(wanted)}")
+    if wanted:
+        job.notes.append(f"left out, not installed (apt install, or run as root): {' '.join(wanted)}")
+    if len(wanted) < len(DNS_PACKAGES):
+        job.pytest("tests/dns_servers")
+
+
+def docs(job: Job) -> None:
+    """Documentation of modules and roles, and the changelog."""
+    tree = copy_tree("docs")
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "docs")}
+    job.run_all(
+        [
+            lambda: job.run(
+                VENV_BIN / "antsibull-docs",
+                "lint-collection-docs",
+                "--plugin-docs",
+                "--validate-collection-refs=self",
+                "--disallow-unknown-collection-refs",
+                "--skip-rstcheck",
+                ".",
+                cwd=tree,
+                env=environment,
+            ),
+            lambda: job.run(VENV_BIN / "antsibull-changelog", "lint", cwd=tree, env=environment),
+        ]
+    )
+    modules, roles = module_names(), role_names()
+    _check_documented(job, "module", modules, environment)
+    _check_documented(job, "role", roles, environment)
+    job.notes.append(f"{len(modules)} modules, {len(roles)} roles, changelog")
+
+
+def _check_documented(job: Job, kind: str, names: list[str], environment: dict[str, str]) -> None:
+    """ansible-doc exits 0 for what it could not find or read, so its answer is looked through."""
+    if not names:
+        raise StageError(f"no {kind} was found in the checkout")
+    output = job.run(VENV_BIN / "ansible-doc", "--type", kind, "--json", *names, env=environment)
+    found = json.loads(output[output.index("{") :])
+    lost = [name for name in names if not found.get(name) or "error" in found[name]]
+    if lost:
+        raise StageError(f"ansible-doc knows nothing of: {' '.join(lost)}", output)
+
+
+def build(job: Job) -> None:
+    """The archive that users install, used as they use it."""
+    tree = copy_tree("package")
+    target = BUILD / "dist"
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    job.run(VENV_BIN / "ansible-galaxy", "collection", "build", "--output-path", target, cwd=tree)
+    (archive,) = target.glob("*.tar.gz")
+    installed = target / "installed"
+    environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed)}
+    job.run(
+        VENV_BIN / "ansible-galaxy",
+        "collection",
+        "install",
+        "--offline",
+        "--collections-path",
+        installed,
+        archive,
+        env=environment,
+    )
+    modules, playbooks = module_names(), playbook_names()
+    _check_documented(job, "module", modules, environment)
+    for playbook in playbooks:
+        job.run(VENV_BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", playbook, env=environment)
+    _check_contents(archive, installed)
+    job.notes.append(f"{archive.name}: {len(modules)} modules, {len(playbooks)} playbooks")
+
+
+def _check_contents(archive: Path, installed: Path) -> None:
+    top = installed / "ansible_collections" / Path(*COLLECTION.split("."))
+    manifest = json.loads((top / "FILES.json").read_text(encoding="utf-8"))
+    odd = [
+        entry["name"] for entry in manifest["files"] if entry["name"].startswith((".venv", ".build", ".cache", ".git"))
+    ]
+    if odd:
+        raise StageError(f"{archive.name} holds files that are no part of the collection: {' '.join(odd)}")
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("lint", lint),
+        Stage("unit", unit),
+        Stage("lab", lab),
+        Stage("system", system),
+        Stage("dns", dns),
+        Stage("sanity", sanity),
+        Stage("docs", docs),
+        Stage("build", build),
+    )
+}
