@@ -1,0 +1,10 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""CIM over WS-Management from Python: no shell, no script on the target, no Ansible, no licensing.
+
+Private to this collection.  Start reading at :mod:`.session`.
+"""
+
+from __future__ import annotations
