@@ -1,0 +1,47 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Note that this documentation fragment is PRIVATE to the collection.
+# It can have breaking changes at any time. Do not use it from other collections.
+
+"""What the modules that talk to Windows have in common: how a product is chosen, and what they need."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    # Requirements and notes of every module that talks to Windows.
+    DOCUMENTATION = r"""
+options: {}
+requirements:
+  - pywinrm on the controller, for the P(ansible.builtin.winrm#connection) connection plugin
+  - pypsrp on the controller, for the P(ansible.builtin.psrp#connection) connection plugin
+  - Windows 8 or Windows Server 2012 or later on the target, with the WinRM service listening
+notes:
+  - Nothing is needed on the target but the WinRM service of Windows itself. VBScript, PowerShell and C(slmgr.vbs)
+    are not used, so that the module works where these are blocked or removed, and in every display language.
+  - Product keys are masked to their last five characters in everything this module returns, shows or logs,
+    at any verbosity. The key that the firmware of a machine may hold is never read.
+  - An unreachable host and refused credentials make the host C(unreachable). An answer of the host that
+    says no, and an option that cannot be, make the task C(failed), and the error says what to do next.
+"""
+
+    # The choice of a product, for modules that act on one.
+    PRODUCT = r"""
+options:
+  application:
+    description:
+      - The application whose licence is meant.
+      - V(office) stands for Office 2013 and later with a volume licence.
+    type: str
+    choices: [windows, office]
+    default: windows
+  activation_id:
+    description:
+      - The activation ID of the product that is meant, as RV(license.activation_id) of
+        M(winops.kms.license_info) shows it.
+      - Without it, the one product of O(application) is taken that has a product key and is not an add-on.
+        When there are several, the module fails and lists them.
+    type: str
+"""
