@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the project's checks in stages: `python -m checks run lint unit ...`. Development only, no part of the collection."""
+"""Runs the project's checks in stages: `python -m checks run lint unit`. For development, no part of the collection."""

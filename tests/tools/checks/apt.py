@@ -41,6 +41,7 @@ def may_install() -> bool:
 def _installed(package: str) -> bool:
     answer = subprocess.run(
         ["dpkg-query", "--show", "--showformat=${db:Status-Status}", package],
+        check=False,
         capture_output=True,
         encoding="utf-8",
     )

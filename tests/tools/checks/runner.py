@@ -71,6 +71,7 @@ class Job:
         words = [str(word) for word in command]
         done = subprocess.run(
             words,
+            check=False,
             cwd=cwd,
             env={**environment(), **(env or {})},
             stdin=subprocess.DEVNULL,

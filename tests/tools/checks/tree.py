@@ -53,8 +53,9 @@ def link_tree() -> Path:
 
 
 def copy_tree(name: str) -> Path:
-    """Copies the project's own files (tracked, or new and not ignored) to `.build/<name>/ansible_collections/winops/kms`.
+    """Copies the project's own files to `.build/<name>/ansible_collections/winops/kms`; returns that folder.
 
+    Its own are those that git tracks, and new ones that it does not ignore.
     The copy is a git work tree of its own: ansible-test and ansible-lint ask git which files count.
     """
     tree = BUILD / name / _INSIDE
