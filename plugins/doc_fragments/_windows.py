@@ -15,8 +15,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 requirements:
-  - pywinrm on the controller, for the P(ansible.builtin.winrm#connection) connection plugin
-  - pypsrp on the controller, for the P(ansible.builtin.psrp#connection) connection plugin
+  - pywinrm on the controller, for the connection plugin C(ansible.builtin.winrm)
+  - pypsrp on the controller, for the connection plugin C(ansible.builtin.psrp)
   - Windows 8 or Windows Server 2012 or later on the target, with the WinRM service listening
 notes:
   - Nothing is needed on the target but the WinRM service of Windows itself. VBScript, PowerShell and C(slmgr.vbs)
