@@ -4,15 +4,15 @@
 
 """Builds requests: header of every operation, bodies of each.
 
-Built as text because the messages are small and fixed, and so that what goes on the wire is exactly what stands here; every
-value passes through :func:`escape`, every name through :func:`.schema.check_identifier`.
+Built as text because the messages are small and fixed, and so that what goes on the wire is exactly what stands here.
+Every value passes through :func:`escape`, every name through :func:`.schema.check_identifier`.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -234,7 +234,7 @@ def _typed_elements(
 def input_body(
     method: str, class_uri: str, parameters: Mapping[str, Value], types: Mapping[str, str] = NO_TYPES
 ) -> str:
-    """Body of an Invoke.  A parameter that is ``None`` is left out; a method without parameters gets the empty element."""
+    """Body of an Invoke.  A ``None`` parameter is left out; a method without parameters gets the empty element."""
     check_identifier(method, "method")
     inner = _typed_elements(parameters, types)
     return f'<p:{method}_INPUT xmlns:p="{escape(class_uri, "class")}">{inner}</p:{method}_INPUT>'
@@ -246,14 +246,19 @@ def instance_body(
     properties: Mapping[str, Value],
     types: Mapping[str, str] = NO_TYPES,
     *,
+    keys: Mapping[str, Value] = NO_TYPES,
     write_nil: bool = False,
 ) -> str:
-    """Body of a Put or Create.  ``None`` becomes ``xsi:nil`` (``write_nil``) or is left out."""
+    """Body of a Put or Create.
+
+    ``None`` becomes ``xsi:nil`` (``write_nil``) or is left out.  ``keys`` come first, as they are.
+    """
     check_identifier(class_name, "class")
+    key_elements = _typed_elements(keys, NO_TYPES)
     nil = f'<p:{{name}} xmlns:xsi="{XSI}" xsi:nil="true"/>' if write_nil else ""
     # Values read from a host may have line breaks and must be able to go back.
     inner = _typed_elements(properties, types, nil=nil, lines=True)
-    return f'<p:{class_name} xmlns:p="{escape(class_uri, "class")}">{inner}</p:{class_name}>'
+    return f'<p:{class_name} xmlns:p="{escape(class_uri, "class")}">{key_elements}{inner}</p:{class_name}>'
 
 
 def enumerate_body(query: str = "", *, with_references: bool = False) -> str:
@@ -296,6 +301,3 @@ def wql(class_name: str, properties: Sequence[str] | None = None, where: str = "
         raise ValueError("properties: at least one is needed; None means all")
     columns = ",".join(check_identifier(name, "property") for name in properties) if properties else "*"
     return f"SELECT {columns} FROM {class_name}" + (f" WHERE {where}" if where else "")
-
-
-MessageIdFactory = Callable[[], str]

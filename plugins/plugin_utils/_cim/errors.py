@@ -4,8 +4,9 @@
 
 """The one tree of exceptions of this package.
 
-Two branches: :class:`CimTransportError` when no WS-Management answer came (the host is *unreachable*), and :class:`CimFault`
-when the host did answer and refused.  Bad arguments are ``ValueError``, raised before anything is sent.
+Two branches: :class:`CimTransportError` when no WS-Management answer came (the host is *unreachable*), and
+:class:`CimFault` when the host did answer and refused.  Bad arguments are ``ValueError``, raised before anything is
+sent.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ __all__ = [
 class CimError(Exception):
     """Base of everything that can go wrong after the arguments were accepted.
 
-    ``outcome_unknown`` is true when a writing request was sent and nobody knows whether it was carried out: read the state
-    before doing anything else, never send it again blindly.
+    ``outcome_unknown`` is true when a writing request was sent and nobody knows whether it was carried out: read the
+    state before doing anything else, never send it again blindly.
     """
 
     outcome_unknown: bool = False
@@ -47,9 +48,7 @@ class CimTransportError(CimError):
         http_status: status code, when an HTTP answer came.
     """
 
-    def __init__(
-        self, message: str, *, endpoint: str = "", sent: bool = False, http_status: int | None = None
-    ) -> None:
+    def __init__(self, message: str, *, endpoint: str = "", sent: bool = False, http_status: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.endpoint = endpoint

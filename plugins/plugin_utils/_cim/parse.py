@@ -159,15 +159,13 @@ def text_of(element: ET.Element | None) -> str:
 def parse_page(body: ET.Element) -> Page:
     """Read an EnumerateResponse or PullResponse.
 
-    The two use different namespaces for Items and EndOfSequence; the end is told by EndOfSequence, by an empty context or by
-    none at all.
+    The two use different namespaces for Items and EndOfSequence; the end is told by EndOfSequence, by an empty
+    context or by none at all.
     """
     response = next((child for child in _children(body) if local_name(child) in _PAGE_NAMES), None)
     if response is None:
         raise CimProtocolError("The answer to a query holds no enumeration response.")
-    items = [
-        _item(child) for part in _children(response) if local_name(part) == "Items" for child in _children(part)
-    ]
+    items = [_item(child) for part in _children(response) if local_name(part) == "Items" for child in _children(part)]
     ended = find_local(response, "EndOfSequence") is not None
     return Page(items, "" if ended else text_of(find_local(response, "EnumerationContext")))
 
@@ -209,9 +207,9 @@ def parse_reference(element: ET.Element) -> Reference | None:
 def parse_instance(element: ET.Element, cim_class: CimClass | None, selected: Sequence[str] | None = None) -> Instance:
     """Read the properties of an instance, in class form or as a fragment.
 
-    The wrapper may be a subclass with its own name and namespace; only the property names count.  ``selected`` are the
-    properties that were asked for by name: an array among them that is missing is an empty array, because that is how the
-    service writes one.
+    The wrapper may be a subclass with its own name and namespace; only the property names count.  ``selected`` are
+    the properties that were asked for by name: an array among them that is missing is an empty array, because that is
+    how the service writes one.
     """
     values = _typed(element, cim_class.fields if cim_class else NO_TYPES)
     if cim_class and selected:

@@ -84,7 +84,7 @@ class Reference:
     """
 
     resource_uri: str
-    selectors: Mapping[str, Union[str, Reference]] = field(default_factory=dict)
+    selectors: Mapping[str, str | Reference] = field(default_factory=dict)
     cim_class: CimClass | None = field(default=None, compare=False, repr=False)
 
     def __hash__(self) -> int:
@@ -103,8 +103,8 @@ Value = Union[None, bool, int, float, str, datetime, timedelta, Reference, "list
 class Instance(Mapping[str, Any]):
     """Properties of one CIM instance, or the out parameters of a method.
 
-    Names are found whatever their case, as in CIM; iteration gives the spelling of the field table.  A property that the
-    host did not send is missing: ``KeyError`` from ``[]``, ``None`` from :meth:`get`.
+    Names are found whatever their case, as in CIM; iteration gives the spelling of the field table.  A property that
+    the host did not send is missing: ``KeyError`` from ``[]``, ``None`` from :meth:`get`.
     """
 
     __slots__ = ("_names", "_values", "class_name")

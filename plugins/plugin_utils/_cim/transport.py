@@ -14,7 +14,8 @@ __all__ = ["Transport"]
 class Transport(Protocol):
     """Carries one SOAP envelope to one host and brings the answer back.
 
-    ``endpoint`` is the URL, without credentials.  ``last_status`` is the HTTP status of the latest answer, ``None`` before.
+    ``endpoint`` is the URL, without credentials.  ``last_status`` is the HTTP status of the latest answer, ``None``
+    before.
     """
 
     endpoint: str
@@ -23,8 +24,8 @@ class Transport(Protocol):
     def send(self, envelope: bytes, *, timeout: float, idempotent: bool = False) -> bytes:
         """Return the body of a 200, or of any other answer that is a SOAP envelope.
 
-        ``timeout`` (seconds) bounds the wait for the answer.  Only an ``idempotent`` request may be sent a second time, once,
-        after its connection was dropped.  Anything else raises a :class:`.errors.CimTransportError`.
+        ``timeout`` (seconds) bounds the wait for the answer.  Only an ``idempotent`` request may be sent a second
+        time, once, after its connection was dropped.  Anything else raises a :class:`.errors.CimTransportError`.
         """
 
     def close(self) -> None:

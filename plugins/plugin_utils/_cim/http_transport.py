@@ -1,0 +1,328 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the two HTTP transports have in common: when to start over, and what an error means.
+
+Both libraries are built on requests, which is imported only while a message is sent: a user needs only the library that
+his connection plugin needs.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from .errors import (
+    CimAuthenticationError,
+    CimConnectionError,
+    CimError,
+    CimProtocolError,
+    CimTimeoutError,
+    CimTlsError,
+    CimTransportError,
+)
+from .parse import MAX_ANSWER_SIZE, is_envelope
+
+__all__ = ["HttpTransport"]
+
+# http.sys closes an idle connection after two minutes, and with it goes the security context of an encrypted session.
+# A write must not be the request that finds this out.
+_IDLE_LIMIT = 60.0
+
+_STATUS_TEXTS = {
+    400: "the request was malformed for this host",
+    403: "the host forbids it; is this address allowed by the IPv4/IPv6 filter of WinRM, or does a proxy refuse it?",
+    404: "no WS-Management service at this path; is the path of the connection right (normally /wsman)?",
+    405: "no WS-Management service at this path; is the path of the connection right (normally /wsman)?",
+    407: "a proxy asks for credentials",
+    411: "the host wants a content length, which something in between has removed",
+    413: "the request is larger than MaxEnvelopeSizekb of the WinRM service allows",
+    500: "the service failed without saying why",
+    502: "a proxy could not reach the host",
+    503: "the WinRM service is stopped, stopping or out of quota; check Get-Service WinRM and try again later",
+    504: "a proxy gave up waiting for the host",
+}
+# With these the HTTP service refused before any WS-Management code saw the request.
+_REFUSED_UNREAD = frozenset({401, 403, 404, 405, 407, 411, 413})
+
+# Packages whose exceptions mean that logging in failed, whatever their class.
+_LOGIN_PACKAGES = ("spnego", "requests_ntlm", "requests_kerberos", "winrm.vendor", "requests_credssp", "gssapi", "krb5")
+
+
+class ResponseGuard:
+    """Hook of a requests session: reads each body itself, bounded in size and time, and remembers the status.
+
+    ``timeout`` of requests bounds only the wait for the next bytes: a host that sends one byte a second is never late.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self.deadline: float | None = None
+        self.status: int | None = None
+        self.body: bytes | None = None
+        self.login_methods = ""
+
+    def start(self, timeout: float) -> None:
+        """Begin a request that must be answered within ``timeout`` seconds."""
+        self.deadline = time.monotonic() + timeout
+        self.status = None
+        self.body = None
+
+    def __call__(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
+        self.status = int(response.status_code)
+        if self.status == 401:
+            offered = str(response.headers.get("WWW-Authenticate", ""))
+            self.login_methods = ", ".join(
+                dict.fromkeys(part.split()[0] for part in offered.split(",") if part.split())
+            )
+        body = response.content if getattr(response, "_content_consumed", False) else self._read(response)
+        # requests offers no other way to hand over a body that was read under own limits.
+        response._content = body
+        response._content_consumed = True
+        encrypted = str(response.headers.get("Content-Type", "")).lower().startswith("multipart/")
+        self.body = None if encrypted else body
+
+    def _read(self, response: Any) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        for chunk in response.iter_content(65536):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_SIZE:
+                response.close()
+                raise CimProtocolError(
+                    f"The answer is larger than {MAX_ANSWER_SIZE} bytes.", endpoint=self._endpoint, sent=True
+                )
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                response.close()
+                raise CimTimeoutError(
+                    "The answer began, but was not complete in time.", endpoint=self._endpoint, sent=True
+                )
+        return b"".join(chunks)
+
+
+class HttpTransport(ABC):
+    """Sends envelopes by a client library, and starts over with a new client when the connection is spoilt.
+
+    Subclasses say how to make a client, how to send with it and how to close it.  Not thread-safe, like both libraries.
+    """
+
+    library = ""
+
+    def __init__(
+        self,
+        make_client: Callable[[], Any],
+        endpoint: str,
+        *,
+        connect_timeout: float = 30,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.endpoint = _without_credentials(endpoint)
+        self.last_status: int | None = None
+        self._make_client = make_client
+        self._connect_timeout = connect_timeout
+        self._clock = clock
+        self._client: Any = None
+        self._guard = ResponseGuard(self.endpoint)
+        self._last_used = 0.0
+
+    @abstractmethod
+    def _exchange(self, client: Any, envelope: bytes, timeout: tuple[float, float]) -> tuple[int, bytes]:
+        """Send and return status and decrypted body, or let the library's own exceptions out.
+
+        ``timeout`` is (connect, read) in seconds.
+        """
+
+    @abstractmethod
+    def _close_client(self, client: Any) -> None:
+        """Close the client's connections."""
+
+    def send(self, envelope: bytes, *, timeout: float, idempotent: bool = False) -> bytes:
+        """See :class:`.transport.Transport`."""
+        if not idempotent and self._clock() - self._last_used > _IDLE_LIMIT:
+            self.close()
+        try:
+            return self._send_once(envelope, timeout)
+        except CimConnectionError as error:
+            if not (idempotent and error.dropped):
+                raise
+        return self._send_once(envelope, timeout)
+
+    def close(self) -> None:
+        """See :class:`.transport.Transport`."""
+        client, self._client = self._client, None
+        if client is not None:
+            self._close_client(client)
+
+    def _send_once(self, envelope: bytes, timeout: float) -> bytes:
+        try:
+            self._guard.start(timeout)
+            status, body = self._attempt(envelope, timeout)
+            self.last_status = status
+            if status != 200 and (status == 401 or not is_envelope(body)):
+                raise self._status_error(status, body)
+        except BaseException:
+            # Whatever happened, nothing is known about connection and security context: the next request starts afresh.
+            self.close()
+            raise
+        self._last_used = self._clock()
+        return body
+
+    def _attempt(self, envelope: bytes, timeout: float) -> tuple[int, bytes]:
+        client = self._client
+        if client is None:
+            client = self._client = self._new_client()
+        try:
+            return self._exchange(client, envelope, (min(self._connect_timeout, timeout), timeout))
+        except CimError:
+            raise
+        except Exception as exc:
+            # No chaining: the texts of these libraries can quote whole messages.
+            raise self._translate(exc) from None
+
+    def _new_client(self) -> Any:
+        try:
+            return self._make_client()
+        except CimError:
+            raise
+        except ImportError as exc:
+            raise CimTransportError(
+                f"The Python package {exc.name or self.library} is missing on the controller; install {self.library}.",
+                endpoint=self.endpoint,
+            ) from exc
+        except Exception as exc:
+            raise CimTransportError(
+                f"{self.library} refuses the connection settings: {exc}", endpoint=self.endpoint
+            ) from None
+
+    # --- errors -----------------------------------------------------------------------------------------------------
+
+    def _status_error(self, status: int, body: bytes) -> CimTransportError:
+        if status == 401:
+            return self._login_error()
+        if status == 400 and not body:
+            return CimConnectionError(
+                "The host has dropped the security context of the connection (HTTP 400 without content).",
+                endpoint=self.endpoint,
+                sent=True,
+                http_status=status,
+                dropped=True,
+            )
+        meaning = _STATUS_TEXTS.get(status, "that is no WS-Management answer")
+        return CimProtocolError(
+            f"HTTP {status}: {meaning}.",
+            endpoint=self.endpoint,
+            sent=status not in _REFUSED_UNREAD,
+            http_status=status,
+        )
+
+    def _login_error(self) -> CimAuthenticationError:
+        offered = f" The host offers: {self._guard.login_methods}." if self._guard.login_methods else ""
+        return CimAuthenticationError(
+            "The host refuses the credentials, or the authentication method that the connection uses."
+            f"{offered} Check user, password and authentication method.",
+            endpoint=self.endpoint,
+            http_status=401,
+        )
+
+    def _translate(self, exc: Exception) -> CimTransportError:
+        """Return our exception for one of the library, of requests or of an authentication package."""
+        from requests import exceptions as requests_errors
+
+        if isinstance(exc, UnicodeDecodeError) and self._guard.status is not None:
+            return self._status_error(self._guard.status, self._guard.body or b"?")
+        if type(exc).__module__.startswith(_LOGIN_PACKAGES):
+            return CimAuthenticationError(
+                f"Logging in failed ({type(exc).__name__}): {_first_line(exc)}", endpoint=self.endpoint
+            )
+        detail = _root_text(exc)
+        if isinstance(exc, requests_errors.SSLError):
+            return CimTlsError(
+                f"TLS could not be set up{detail}. Check the certificate, the CA file and that the port speaks HTTPS.",
+                endpoint=self.endpoint,
+            )
+        if isinstance(exc, requests_errors.ProxyError):
+            return CimConnectionError(f"The proxy cannot be used{detail}.", endpoint=self.endpoint)
+        if isinstance(exc, requests_errors.ConnectTimeout):
+            return CimTimeoutError(
+                "The host did not accept a connection in time; is it up, and is the port open?", endpoint=self.endpoint
+            )
+        if isinstance(exc, requests_errors.Timeout) or _has(exc, "ReadTimeoutError"):
+            return CimTimeoutError("The host did not answer in time.", endpoint=self.endpoint, sent=True)
+        if isinstance(exc, requests_errors.TooManyRedirects):
+            return CimProtocolError(
+                "The host redirects elsewhere; WS-Management never does. Check port and path of the connection.",
+                endpoint=self.endpoint,
+                sent=True,
+            )
+        if isinstance(exc, (requests_errors.ConnectionError, requests_errors.ChunkedEncodingError)):
+            if _has(exc, "ProtocolError", "ChunkedEncodingError", "IncompleteRead"):
+                return CimConnectionError(
+                    f"The connection was dropped before the answer was complete{detail}.",
+                    endpoint=self.endpoint,
+                    sent=True,
+                    dropped=True,
+                )
+            return CimConnectionError(
+                f"The host cannot be reached{detail}. Check name, port and that WinRM listens there.",
+                endpoint=self.endpoint,
+            )
+        if isinstance(exc, requests_errors.RequestException):
+            return CimTransportError(f"The request failed ({type(exc).__name__}).", endpoint=self.endpoint, sent=True)
+        return CimProtocolError(
+            f"{self.library} could not make sense of the answer ({type(exc).__name__}).",
+            endpoint=self.endpoint,
+            sent=True,
+        )
+
+
+def _without_credentials(endpoint: str) -> str:
+    parts = urlsplit(str(endpoint))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _first_line(exc: Exception) -> str:
+    return (str(exc).strip().splitlines() or [""])[0][:300]
+
+
+def _chain(exc: BaseException) -> Iterator[BaseException]:
+    """The exception and everything it was made from: requests and urllib3 keep their causes in three places."""
+    waiting: list[object] = [exc]
+    seen: set[int] = set()
+    while waiting:
+        current = waiting.pop(0)
+        if not isinstance(current, BaseException) or id(current) in seen:
+            continue
+        seen.add(id(current))
+        yield current
+        waiting += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
+
+
+def _has(exc: Exception, *names: str) -> bool:
+    return any(type(link).__name__ in names for link in _chain(exc))
+
+
+def _root_text(exc: Exception) -> str:
+    """What the operating system or TLS said, as ``: text``; empty when neither spoke."""
+    for link in _chain(exc):
+        if isinstance(link, ssl.SSLCertVerificationError):
+            return f": {link.verify_message}"
+        if isinstance(link, ssl.SSLError) and link.reason:
+            return f": {link.reason}"
+        if isinstance(link, (socket.gaierror, ConnectionError, OSError)) and link.strerror:
+            return f": {link.strerror}"
+    return ""
+
+
+def guard_session(session: Any, guard: ResponseGuard) -> None:
+    """Put the guard on a requests session, and refuse redirects: a message goes to the configured host or nowhere."""
+    hooks = session.hooks.setdefault("response", [])
+    if guard not in hooks:
+        hooks.append(guard)
+    session.max_redirects = 0
