@@ -37,4 +37,4 @@ if ! usable "$venv/bin/python"; then
     echo "Creating $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
 fi
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input -r requirements/dev.txt
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input -r requirements/dev.txt

@@ -21,6 +21,8 @@ from .tree import CACHE, VENV_BIN, copy_tree
 # ansible-test keeps its virtual environments below the home folder; this one belongs to the checkout.
 HOME = CACHE / "home"
 _PIP_SETTINGS = (".config/pip", ".pip", ".pip.conf", ".netrc")
+# What a reader of a failed run wants of the output, which is mostly pip's.
+_FINDING = ("ERROR:", "FATAL:", "See documentation")
 _GET_PIP_VERSION = re.compile(r"""pip=['"]([\d.]+)['"]""")
 
 
@@ -29,17 +31,12 @@ def sanity(job: Job) -> None:
     tree = copy_tree("sanity")
     _prepare_home(job)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    output = job.run(
-        VENV_BIN / "ansible-test",
-        "sanity",
-        "--local",
-        "--python",
-        version,
-        "--color",
-        "no",
-        cwd=tree,
-        env={"HOME": str(HOME)},
-    )
+    command = (VENV_BIN / "ansible-test", "sanity", "--local", "--python", version, "--color", "no")
+    try:
+        output = job.run(*command, cwd=tree, env={"HOME": str(HOME)})
+    except StageError as error:
+        findings = [line for line in error.output.splitlines() if line.startswith(_FINDING)]
+        raise StageError(str(error), "\n".join(findings) or error.output) from None
     names = sorted(set(re.findall(r'^Running sanity test "([a-z0-9-]+)"', output, flags=re.MULTILINE)))
     if not names:
         raise StageError("ansible-test ran no sanity test", output)
