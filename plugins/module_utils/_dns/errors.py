@@ -1,0 +1,174 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What can go wrong while a record is published, as one exception tree.
+
+Every error says what happened and where (`message`) and what the likely cause and the next step are (`remedy`).
+Both are written here or beside the check that raises; text that came from a server is never passed on.
+
+    DnsError
+        InputError         an option cannot be right; nothing was sent
+        TransportError     no usable answer
+            UnreachableError   no connection; nothing was sent
+            NoAnswerError      the request was sent, its answer was lost: it may or may not have been carried out
+        ServerError        the server answered with an error code
+        SignatureError     the answer's signature is wrong
+        ZoneError          this server or this name is the wrong place for the record
+        ConvergenceError   the server accepts updates, but the record set does not become what it should be
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class DnsError(Exception):
+    """name: symbol, such as REFUSED or TIMEOUT. code: number of the RCODE or TSIG error where there is one."""
+
+    def __init__(self, name: str, message: str, remedy: str, *, code: int | None = None) -> None:
+        super().__init__(f"{message} {remedy}")
+        self.name = name
+        self.message = message
+        self.remedy = remedy
+        self.code = name if code is None else str(code)
+
+    def as_result(self) -> dict[str, str]:
+        """The `error` value of a module's result."""
+        return {"code": self.code, "name": self.name, "message": self.message, "remedy": self.remedy}
+
+
+class InputError(DnsError):
+    """An option cannot be right. Raised before anything is sent."""
+
+    def __init__(self, option: str, problem: str, remedy: str) -> None:
+        super().__init__("INVALID_OPTION", f"Option {option}: {problem}", remedy)
+        self.option = option
+
+
+class TransportError(DnsError):
+    """There is no usable answer."""
+
+
+class UnreachableError(TransportError):
+    """No connection came about, so nothing was sent."""
+
+
+class NoAnswerError(TransportError):
+    """The request was sent and no whole, matching answer came back: whether it was carried out is not known."""
+
+
+class ServerError(DnsError):
+    """The server answered with an error code."""
+
+
+class SignatureError(DnsError):
+    """The answer carries a signature that is not right."""
+
+
+class ZoneError(DnsError):
+    """The server, or the name, is the wrong place for the record."""
+
+
+class ConvergenceError(DnsError):
+    """Updates are accepted, but the record set does not become what it should be."""
+
+
+class Explanation(NamedTuple):
+    """name: the symbol of the code. text: what the server did. remedy: likely cause and next step, in which {key}
+    (label of the credential), {server}, {zone} and {owner} are filled in."""
+
+    name: str
+    text: str
+    remedy: str
+
+
+# RCODEs of RFC 1035, 2136 and 8945 that mean the same for queries and updates.
+RCODES: dict[int, Explanation] = {
+    1: Explanation(
+        "FORMERR",
+        "could not make sense of the request",
+        "Something between here and the server may alter DNS messages, or the server does not support dynamic "
+        "updates (RFC 2136). Look at the server's log, and name the zone's primary server in the option server.",
+    ),
+    4: Explanation(
+        "NOTIMP",
+        "does not implement the request",
+        "Name the zone's primary server in the option server, and enable dynamic updates (RFC 2136) there.",
+    ),
+    9: Explanation(
+        "NOTAUTH",
+        "is not authoritative for the zone, or does not accept the key",
+        "Check the option zone: it must be a zone that this server is the primary of. If it is, check that {key} is "
+        "known there and may update the zone.",
+    ),
+    10: Explanation(
+        "NOTZONE",
+        "says that the name lies outside the zone",
+        "Check the option zone: {owner} must lie in the zone {zone} of this server, not in a delegated one.",
+    ),
+}
+
+QUERY_RCODES: dict[int, Explanation] = {
+    2: Explanation(
+        "SERVFAIL",
+        "failed to answer",
+        "The zone {zone} may not be loaded there, or have expired: look at the server's log. If it is no server of "
+        "this zone, name the zone's primary in the option server.",
+    ),
+    5: Explanation(
+        "REFUSED",
+        "refused to answer",
+        "It does not serve the zone {zone}, or does not answer this machine. Check the option zone, and name the "
+        "zone's primary server in the option server.",
+    ),
+}
+
+UPDATE_RCODES: dict[int, Explanation] = {
+    2: Explanation(
+        "SERVFAIL",
+        "failed to carry out the update",
+        "Its journal or database may not be writable, or the record belongs to another account. Look at the server's "
+        "log for the zone {zone}.",
+    ),
+    5: Explanation(
+        "REFUSED",
+        "refused the update",
+        "Either {key} may not change SRV records of {owner} there, or the server is not the primary of the zone. "
+        "Grant the right to update this name (BIND: update-policy, Knot: acl), or name the primary in the option "
+        "server.",
+    ),
+}
+
+# Error field of the TSIG record, RFC 8945 section 3.
+TSIG_ERRORS: dict[int, Explanation] = {
+    16: Explanation(
+        "BADSIG",
+        "does not accept the signature of the request",
+        "The secret differs from the server's, so check tsig_key_secret; {key} itself is known there.",
+    ),
+    17: Explanation(
+        "BADKEY",
+        "does not know the key of the request, or does not accept it for this name",
+        "Check that tsig_key_name and tsig_algorithm are exactly as on the server, and that {key} may update {owner} "
+        "there.",
+    ),
+    18: Explanation(
+        "BADTIME",
+        "says that the time of the signature is wrong",
+        "The clocks of this machine and of the server differ by more than five minutes: set both right by NTP.",
+    ),
+    22: Explanation(
+        "BADTRUNC",
+        "does not accept so short a signature",
+        "Choose a tsig_algorithm that is not truncated, such as hmac-sha256, or let the server accept this one.",
+    ),
+}
+
+# For every other code: text and remedy.
+OTHER = ("refused the request", "Look at the server's log for the zone {zone}.")
+
+
+def sentence(text: str) -> str:
+    """The text with a capital at its start, and nothing else changed."""
+    return text[:1].upper() + text[1:]
