@@ -1,0 +1,112 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A CimSession from the options of the task's own connection plugin, without a shell or a runspace.
+
+The plugins have no public way to lend their protocol client.  What is used here of them is named in CONTRACT, so that a
+test can pin it for every supported ansible-core.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+from typing import Any
+from urllib.parse import urlunsplit
+
+from ansible.errors import AnsibleError
+
+from .._cim.pypsrp_transport import PypsrpTransport
+from .._cim.pywinrm_transport import PywinrmTransport
+from .._cim.session import CimSession
+from .._cim.transport import Transport
+
+#: Connection plugin -> the private members of it that are used.
+CONTRACT = {
+    "winrm": (
+        "_build_winrm_kwargs",
+        "_kerb_auth",
+        "_kerb_managed",
+        "_winrm_connection_timeout",
+        "_winrm_host",
+        "_winrm_kwargs",
+        "_winrm_pass",
+        "_winrm_path",
+        "_winrm_port",
+        "_winrm_scheme",
+        "_winrm_transport",
+        "_winrm_user",
+    ),
+    "psrp": ("_build_kwargs", "_psrp_conn_kwargs"),
+}
+_LIBRARIES = {"winrm": ("winrm", "pywinrm"), "psrp": ("pypsrp", "pypsrp")}
+
+#: Seconds that Windows may take for one operation: its own limit (MaxTimeoutms).  Installing a key can take over ten.
+OPERATION_TIMEOUT = 60
+_CONNECT_TIMEOUT = 30
+
+
+def open_session(connection: Any) -> CimSession:
+    """A session with the host of this connection; nothing is sent yet.
+
+    Raises AnsibleError for a connection plugin other than winrm and psrp, and when its library is missing.
+    """
+    plugin = getattr(connection, "transport", None)
+    if plugin not in CONTRACT:
+        raise AnsibleError(
+            f"the connection plugin {plugin} can't be used: this module speaks WS-Management, so the host needs "
+            "ansible_connection: winrm or ansible_connection: psrp"
+        )
+    package, distribution = _LIBRARIES[plugin]
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise AnsibleError(
+            f"the connection plugin {plugin} needs the Python package {distribution} on the controller: "
+            f"pip install {distribution} ({error})"
+        ) from error
+    transport = _winrm_transport(connection) if plugin == "winrm" else _psrp_transport(connection)
+    return CimSession(transport, operation_timeout=OPERATION_TIMEOUT)
+
+
+def _winrm_transport(connection: Any) -> Transport:
+    connection._build_winrm_kwargs()
+    netloc = f"{_bracketed(connection._winrm_host)}:{connection._winrm_port}"
+    endpoint = urlunsplit((connection._winrm_scheme, netloc, connection._winrm_path, "", ""))
+    patience = connection._winrm_connection_timeout
+
+    def make_protocol() -> Any:
+        from winrm.protocol import Protocol
+
+        kwargs = dict(connection._winrm_kwargs)
+        if patience:
+            kwargs.update(operation_timeout_sec=patience, read_timeout_sec=patience + 10)
+        authentication = connection._winrm_transport[0]
+        if authentication == "kerberos" and connection._kerb_managed:
+            connection._kerb_auth(connection._winrm_user, connection._winrm_pass)
+        return Protocol(endpoint, transport=authentication, **kwargs)
+
+    return PywinrmTransport(make_protocol, endpoint, connect_timeout=patience or _CONNECT_TIMEOUT)
+
+
+def _psrp_transport(connection: Any) -> Transport:
+    connection._build_kwargs()
+    kwargs = connection._psrp_conn_kwargs
+    netloc = f"{_bracketed(kwargs['server'])}:{kwargs['port']}"
+    endpoint = urlunsplit(("https" if kwargs["ssl"] else "http", netloc, kwargs["path"], "", ""))
+
+    def make_wsman() -> Any:
+        from pypsrp.wsman import WSMan
+
+        return WSMan(**kwargs)
+
+    return PypsrpTransport(make_wsman, endpoint, connect_timeout=kwargs.get("connection_timeout") or _CONNECT_TIMEOUT)
+
+
+def _bracketed(host: str) -> str:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return host
+    return f"[{host}]"

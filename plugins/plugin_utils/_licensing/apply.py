@@ -1,0 +1,132 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carry a plan out: every operation once, the service started again once at the end, the state read back.
+
+An operation that spends an activation is never sent again blindly: when no answer comes, the state is read until it
+shows the change or patience ends.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .._cim.errors import CimError, CimFault, CimTransportError
+from .._cim.session import CimSession
+from .errors import LicensingError, UnknownOutcome
+from .faults import error_from_fault
+from .plan import Change, Goal, Operation, actual_changes, predicted_changes, unmet
+from .reading import Reader, State
+from .restart import restart_licensing_service
+
+#: Seconds to wait before each look at the state after a call whose answer got lost.
+_PATIENCE = (0.0, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass
+class Outcome:
+    """What a task did: the state before and after, what changed, and how it ended."""
+
+    before: State
+    after: State
+    changes: tuple[Change, ...] = ()
+    restarted: bool = False
+    error: LicensingError | None = None
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.changes)
+
+
+@dataclass
+class Applier:
+    """Carries out plans on one host.  `pause` waits that many seconds; tests replace it."""
+
+    reader: Reader
+    pause: Callable[[float], None] = time.sleep
+
+    @property
+    def session(self) -> CimSession:
+        return self.reader.session
+
+    def run(self, goals: Sequence[Goal], state: State, *, check: bool) -> Outcome:
+        """Bring the goals about.  A fault ends it early; what changed until then is in the outcome, with the error.
+
+        Raises CimTransportError when the host can't be reached any more.
+        """
+        plan = unmet(goals, state)
+        if not plan:
+            return Outcome(before=state, after=state)
+        if check:
+            return Outcome(before=state, after=state, changes=predicted_changes(plan, state))
+        done: list[Goal] = []
+        restarted = False
+        error: LicensingError | None = None
+        now = state
+        try:
+            for goal in plan:
+                if not goal.met(now):
+                    now = self._reach(goal, now)
+                done.append(goal)
+            if any(goal.restart for goal in done):
+                restart_licensing_service(self.session, pause=self.pause)
+                restarted = True
+        except LicensingError as caught:
+            error = caught
+        except CimFault as fault:
+            error = error_from_fault(fault)
+        after = self.reader.read()
+        outcome = Outcome(
+            before=state,
+            after=after,
+            changes=actual_changes(plan, done, state, after),
+            restarted=restarted,
+            error=error,
+        )
+        if error is None:
+            outcome.warnings += [
+                f"{goal.setting} was set to {goal.wanted}, but Windows still shows {goal.read(after)}; a Group Policy "
+                "may override it"
+                for goal in done
+                if goal.observable and not goal.met(after)
+            ]
+        return outcome
+
+    def _reach(self, goal: Goal, state: State) -> State:
+        for operation in goal.operations:
+            self._perform(operation, goal, state)
+        return self.reader.reread_products(state) if goal.changes_products else state
+
+    def _perform(self, operation: Operation, goal: Goal, state: State) -> None:
+        try:
+            operation.run(self.session, state)
+        except CimError as error:
+            if not error.outcome_unknown:
+                raise
+            if operation.settles and self._holds_after_all(goal):
+                return
+            if operation.settles and goal.spends:
+                raise UnknownOutcome(
+                    f"{operation.name} was sent, but its answer got lost ({error}), and the state does not show it",
+                    remedy="Look at the host with license_info in some minutes, and run the task again if it did not "
+                    "happen; it was not sent a second time, because it may use up an activation",
+                ) from error
+            operation.run(self.session, state)
+
+    def _holds_after_all(self, goal: Goal) -> bool:
+        last: CimTransportError | None = None
+        for seconds in _PATIENCE:
+            self.pause(seconds)
+            try:
+                if goal.met(self.reader.read()):
+                    return True
+                last = None
+            except CimTransportError as error:
+                last = error
+        if last is not None:
+            raise last
+        return False

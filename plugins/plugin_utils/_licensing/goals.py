@@ -1,0 +1,143 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The goals that concern product keys and activation, shared by all tasks."""
+
+from __future__ import annotations
+
+import re
+
+from .errors import LicensingError
+from .hresult import describe
+from .keys import ProductKey, find_gvlk
+from .plan import LICENSED, REFRESH, Goal, product_call, service_call
+from .reading import Reader, State
+from .state import EXTENDED_GRACE, Product
+
+_EDITION_IN_NAME = re.compile(r"^Windows\(R\),? (\w+) edition$")
+
+
+def _masked_key(state: State) -> str | None:
+    product = state.product
+    return f"*****-{product.partial_product_key}" if product and product.partial_product_key else None
+
+
+def key_goal(key: ProductKey, *, restart: bool = False) -> Goal:
+    """The key is installed; seen by its last five characters, the only part of it that Windows shows."""
+    wanted = f"*****-{key.partial}"
+    return Goal(
+        setting="product_key",
+        wanted=wanted,
+        read=_masked_key,
+        met=lambda state: _masked_key(state) == wanted,
+        operations=(service_call("InstallProductKey", {"ProductKey": key.secret}), REFRESH),
+        spends=not key.is_gvlk,
+        changes_products=True,
+        restart=restart,
+    )
+
+
+def no_key_goal(*, restart: bool = False) -> Goal:
+    """The chosen product has no key."""
+    return Goal(
+        setting="product_key",
+        wanted=None,
+        read=_masked_key,
+        met=lambda state: _masked_key(state) is None,
+        operations=(product_call("UninstallProductKey"), REFRESH),
+        changes_products=True,
+        restart=restart,
+    )
+
+
+def forget_key_goal() -> Goal:
+    """The key is cleared from the registry; Windows has no property that would show whether one is there."""
+    return Goal(
+        setting="product_key_in_registry",
+        wanted="cleared",
+        read=lambda state: "unknown",
+        met=lambda state: False,
+        operations=(service_call("ClearProductKeyFromRegistry"),),
+        observable=False,
+    )
+
+
+def activation_goal(*, spends: bool, restart: bool = False) -> Goal:
+    """The chosen product is licensed."""
+    return Goal(
+        setting="status",
+        wanted=LICENSED,
+        read=lambda state: state.product.status if state.product else None,
+        met=lambda state: state.product is not None and state.product.licensed,
+        operations=(product_call("Activate"), REFRESH),
+        spends=spends,
+        restart=restart,
+    )
+
+
+def activation_spends(state: State, key: ProductKey | None) -> bool:
+    """Whether activating uses up one of a limited number: with every key but a client setup key."""
+    if key is not None:
+        return not key.is_gvlk
+    return state.product is not None and not state.product.is_kms_client
+
+
+def activation_failure(product: Product | None) -> LicensingError | None:
+    """The error when a product is not licensed after its activation: Windows may accept the call and change nothing."""
+    if product is None:
+        return LicensingError("the product is gone after its activation", remedy="Read the host with license_info")
+    if product.licensed or product.status_code == EXTENDED_GRACE:
+        return None
+    message = f"Windows accepted the activation, but its status is {product.status}"
+    if not product.status_reason_code:
+        return LicensingError(message, remedy="Read the host with license_info and its Application event log")
+    info = describe(product.status_reason_code)
+    return LicensingError(f"{message}: {info.message}", remedy=info.remedy, code=info.code, name=info.name)
+
+
+def refuse_token_activation(state: State, activation_type: str | None) -> None:
+    """Raise LicensingError where Windows is told to use token-based activation only: it ignores Activate then."""
+    product = state.product
+    if (activation_type or (product.activation_type if product else None)) == "token":
+        raise LicensingError(
+            "activate: this host is set to token-based activation only",
+            remedy="Set activation_type to any, ad or kms, or leave activate out",
+        )
+
+
+def gvlk_for(reader: Reader, state: State) -> ProductKey:
+    """The public client setup key for the edition and build of the host; never chosen by a localised caption.
+
+    The edition comes from the product that has a key; a host without any is asked for its OperatingSystemSKU (one more
+    query).  Raises LicensingError that lists what was read when there is no such key.
+    """
+    product, build = state.product, state.service.build
+    if product is not None:
+        editions = edition_ids(product)
+        found = find_gvlk(build=build, edition_ids=editions) if build is not None else None
+        seen = f"edition {' or '.join(editions) or 'not told'}, Windows version {state.service.version}"
+    else:
+        system = reader.operating_system()
+        told = system.build_number or ""
+        build = int(told) if told.isdigit() else build
+        found = find_gvlk(build=build, sku=system.sku) if build is not None and system.sku is not None else None
+        seen = f"OperatingSystemSKU {system.sku}, build {build}, {system.caption}"
+    if found is None:
+        raise LicensingError(
+            f"gvlk: Microsoft publishes no client setup key for this edition ({seen})", remedy=_edition_remedy(seen)
+        )
+    return found.key
+
+
+def edition_ids(product: Product) -> tuple[str, ...]:
+    """What the product says of its edition, as EditionID: its licence family, and its name (which is not localised)."""
+    match = _EDITION_IN_NAME.match(product.name or "")
+    named = (match.group(1) if match else None, product.license_family)
+    return tuple(dict.fromkeys(edition for edition in named if edition))
+
+
+def _edition_remedy(seen: str) -> str:
+    if "eval" in seen.lower():
+        return "Convert the evaluation edition first (DISM /Online /Set-Edition), then run the task again"
+    return "Only volume editions have one; give a key of your own with key, or install a volume edition"
