@@ -45,7 +45,7 @@ def lint(job: Job) -> None:
 
 
 def _lint_python(job: Job) -> None:
-    job.run(VENV_BIN / "ruff", "check", ".")
+    job.run(VENV_BIN / "ruff", "check", "--output-format", "concise", ".")
     job.run(VENV_BIN / "ruff", "format", "--check", ".")
     job.run(VENV_BIN / "yamllint", "--strict", ".")
     folders = [name for name in TYPED_FOLDERS if any((ROOT / name).rglob("*.py"))]
