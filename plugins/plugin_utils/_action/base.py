@@ -76,14 +76,17 @@ class LicensingAction(ActionBase):
             # Raised again, so that the host counts as unreachable, but without what the text may hold.
             raise type(error)(secrets.hide(str(error))) from None
         except LicensingError as error:
-            result.update(failure(f"{host}: {error}", error.info))
+            result.update(failure(str(error), error.info))
             if isinstance(error, AmbiguousProduct):
                 result["candidates"] = error.candidates
         except CimFault as fault:
             explained = error_from_fault(fault)
-            result.update(failure(f"{host}: {explained}", explained.info))
-        except AnsibleError as error:
-            result.update(failure(f"{host}: {error}", ErrorInfo(None, None, str(error), "")))
+            result.update(failure(str(explained), explained.info))
+        except (AnsibleError, ValueError) as error:
+            # ValueError: a value that can't be sent at all, such as one with control characters.
+            result.update(failure(str(error), ErrorInfo(None, None, str(error), "")))
+        if result.get("failed"):
+            result["msg"] = f"{host}: {result['msg']}"
         hidden: dict[str, Any] = secrets.hide(result)
         return hidden
 
@@ -148,7 +151,8 @@ class LicensingAction(ActionBase):
         if outcome.error is not None and (pending_fails or not pending):
             result.update(failed=True, msg=str(outcome.error))
         else:
-            result["msg"] = _summary(outcome, pending=pending, threshold=result.get("threshold"))
+            changed = "would change" if self._task.check_mode else "changed"
+            result["msg"] = _summary(outcome, changed, pending=pending, threshold=result.get("threshold"))
         return result
 
 
@@ -164,7 +168,7 @@ def failure(message: str, info: ErrorInfo) -> dict[str, Any]:
     }
 
 
-def _summary(outcome: Outcome, *, pending: bool, threshold: int | None) -> str:
+def _summary(outcome: Outcome, changed: str, *, pending: bool, threshold: int | None) -> str:
     """One short sentence for the screen and the job event."""
     product = outcome.after.product
     what = f"{product.name}: {product.status}" if product else "no product key installed"
@@ -174,13 +178,15 @@ def _summary(outcome: Outcome, *, pending: bool, threshold: int | None) -> str:
         )
     if not outcome.changes:
         return f"{what}; nothing to change"
-    return f"{what}; changed {', '.join(change.setting for change in outcome.changes)}"
+    return f"{what}; {changed} {', '.join(change.setting for change in outcome.changes)}"
 
 
 def _is_idle(option: dict[str, Any], value: Any) -> bool:
     """Whether giving the option is the same as leaving it out: AWX sends unset answers, and templates send false."""
+    if value is None:
+        return True
     folded = value.lower() if isinstance(value, str) else value
-    return value is None or (option.get("default") is False and folded in BOOLEANS_FALSE)
+    return option.get("default") is False and isinstance(folded, (str, int)) and folded in BOOLEANS_FALSE
 
 
 def _plain(value: Any) -> Any:
