@@ -75,35 +75,47 @@ _READERS: dict[str, Callable[[Any], Any]] = {"string": _text, "datetime": _date}
 
 def wmi(
     name: str, cim_type: str = "string", *, windows_8_1: bool = False, read: Callable[[Any], Any] | None = None
-) -> Any:
-    """A dataclass field that is read from the WMI property `name`; `windows_8_1` marks what older ones lack."""
+) -> dict[str, Any]:
+    """Metadata of a field that is read from the WMI property `name`; `windows_8_1` marks what older ones lack."""
     reader = read or _READERS.get(cim_type, _keep)
-    return field(default=None, metadata={"wmi": name, "type": cim_type, "windows_8_1": windows_8_1, "read": reader})
+    return {"wmi": name, "type": cim_type, "windows_8_1": windows_8_1, "read": reader}
 
 
 @dataclass(frozen=True)
 class Service:
     """SoftwareLicensingService: the machine-wide settings and what a KMS host counts; one instance, key Version."""
 
-    version: str = wmi("Version")
-    client_machine_id: str | None = wmi("ClientMachineID")
-    kms_server: str | None = wmi("KeyManagementServiceMachine")
-    kms_port: int | None = wmi("KeyManagementServicePort", "uint32", read=_port)
-    kms_lookup_domain: str | None = wmi("KeyManagementServiceLookupDomain")
-    host_caching: bool | None = wmi("KeyManagementServiceHostCaching", "boolean")
-    discovered_server: str | None = wmi("DiscoveredKeyManagementServiceMachineName")
-    discovered_port: int | None = wmi("DiscoveredKeyManagementServiceMachinePort", "uint32", read=_port)
-    is_kms_host: int | None = wmi("IsKeyManagementServiceMachine", "uint32", read=_count)
-    current_count: int | None = wmi("KeyManagementServiceCurrentCount", "uint32", read=_count)
-    required_count: int | None = wmi("RequiredClientCount", "uint32", read=_count)
-    listening_port: int | None = wmi("KeyManagementServiceListeningPort", "uint32", read=_port)
-    dns_publishing: bool | None = wmi("KeyManagementServiceDnsPublishing", "boolean")
-    low_priority: bool | None = wmi("KeyManagementServiceLowPriority", "boolean")
-    activation_interval: int | None = wmi("VLActivationInterval", "uint32", read=_count)
-    renewal_interval: int | None = wmi("VLRenewalInterval", "uint32", read=_count)
-    total_requests: int | None = wmi("KeyManagementServiceTotalRequests", "uint32", read=_count)
-    failed_requests: int | None = wmi("KeyManagementServiceFailedRequests", "uint32", read=_count)
-    remaining_windows_rearms: int | None = wmi("RemainingWindowsReArmCount", "uint32", read=_count)
+    version: str = field(default="", metadata=wmi("Version"))
+    client_machine_id: str | None = field(default=None, metadata=wmi("ClientMachineID"))
+    kms_server: str | None = field(default=None, metadata=wmi("KeyManagementServiceMachine"))
+    kms_port: int | None = field(default=None, metadata=wmi("KeyManagementServicePort", "uint32", read=_port))
+    kms_lookup_domain: str | None = field(default=None, metadata=wmi("KeyManagementServiceLookupDomain"))
+    host_caching: bool | None = field(default=None, metadata=wmi("KeyManagementServiceHostCaching", "boolean"))
+    discovered_server: str | None = field(default=None, metadata=wmi("DiscoveredKeyManagementServiceMachineName"))
+    discovered_port: int | None = field(
+        default=None, metadata=wmi("DiscoveredKeyManagementServiceMachinePort", "uint32", read=_port)
+    )
+    is_kms_host: int | None = field(default=None, metadata=wmi("IsKeyManagementServiceMachine", "uint32", read=_count))
+    current_count: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceCurrentCount", "uint32", read=_count)
+    )
+    required_count: int | None = field(default=None, metadata=wmi("RequiredClientCount", "uint32", read=_count))
+    listening_port: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceListeningPort", "uint32", read=_port)
+    )
+    dns_publishing: bool | None = field(default=None, metadata=wmi("KeyManagementServiceDnsPublishing", "boolean"))
+    low_priority: bool | None = field(default=None, metadata=wmi("KeyManagementServiceLowPriority", "boolean"))
+    activation_interval: int | None = field(default=None, metadata=wmi("VLActivationInterval", "uint32", read=_count))
+    renewal_interval: int | None = field(default=None, metadata=wmi("VLRenewalInterval", "uint32", read=_count))
+    total_requests: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceTotalRequests", "uint32", read=_count)
+    )
+    failed_requests: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceFailedRequests", "uint32", read=_count)
+    )
+    remaining_windows_rearms: int | None = field(
+        default=None, metadata=wmi("RemainingWindowsReArmCount", "uint32", read=_count)
+    )
 
     @property
     def windows_version(self) -> tuple[int, ...]:
@@ -121,33 +133,47 @@ class Service:
 class Product:
     """SoftwareLicensingProduct: one licence; its key ID is the activation ID."""
 
-    activation_id: str = wmi("ID")
-    application_id: str = wmi("ApplicationID")
-    name: str | None = wmi("Name")
-    description: str | None = wmi("Description")
-    license_family: str | None = wmi("LicenseFamily")
-    product_key_channel: str | None = wmi("ProductKeyChannel", windows_8_1=True)
-    product_key_id: str | None = wmi("ProductKeyID")
-    partial_product_key: str | None = wmi("PartialProductKey")
-    is_addon: bool | None = wmi("LicenseIsAddon", "boolean")
-    status_code: int | None = wmi("LicenseStatus", "uint32")
-    status_reason_code: int | None = wmi("LicenseStatusReason", "uint32")
-    grace_minutes_remaining: int | None = wmi("GracePeriodRemaining", "uint32")
-    kms_server: str | None = wmi("KeyManagementServiceMachine")
-    kms_port: int | None = wmi("KeyManagementServicePort", "uint32", read=_port)
-    kms_lookup_domain: str | None = wmi("KeyManagementServiceLookupDomain")
-    discovered_server: str | None = wmi("DiscoveredKeyManagementServiceMachineName")
-    discovered_port: int | None = wmi("DiscoveredKeyManagementServiceMachinePort", "uint32", read=_port)
-    kms_product_key_id: str | None = wmi("KeyManagementServiceProductKeyID")
-    is_kms_host: int | None = wmi("IsKeyManagementServiceMachine", "uint32", read=_count)
-    current_count: int | None = wmi("KeyManagementServiceCurrentCount", "uint32", read=_count)
-    required_count: int | None = wmi("RequiredClientCount", "uint32", read=_count)
-    total_requests: int | None = wmi("KeyManagementServiceTotalRequests", "uint32", read=_count)
-    failed_requests: int | None = wmi("KeyManagementServiceFailedRequests", "uint32", read=_count)
-    activation_type_code: int | None = wmi("VLActivationTypeEnabled", "uint32", read=_count)
-    last_activation_type_code: int | None = wmi("VLActivationType", "uint32", read=_count)
-    remaining_app_rearms: int | None = wmi("RemainingAppReArmCount", "uint32", read=_count)
-    remaining_sku_rearms: int | None = wmi("RemainingSkuReArmCount", "uint32", read=_count)
+    activation_id: str = field(default="", metadata=wmi("ID"))
+    application_id: str = field(default="", metadata=wmi("ApplicationID"))
+    name: str | None = field(default=None, metadata=wmi("Name"))
+    description: str | None = field(default=None, metadata=wmi("Description"))
+    license_family: str | None = field(default=None, metadata=wmi("LicenseFamily"))
+    product_key_channel: str | None = field(default=None, metadata=wmi("ProductKeyChannel", windows_8_1=True))
+    product_key_id: str | None = field(default=None, metadata=wmi("ProductKeyID"))
+    partial_product_key: str | None = field(default=None, metadata=wmi("PartialProductKey"))
+    is_addon: bool | None = field(default=None, metadata=wmi("LicenseIsAddon", "boolean"))
+    status_code: int | None = field(default=None, metadata=wmi("LicenseStatus", "uint32"))
+    status_reason_code: int | None = field(default=None, metadata=wmi("LicenseStatusReason", "uint32"))
+    grace_minutes_remaining: int | None = field(default=None, metadata=wmi("GracePeriodRemaining", "uint32"))
+    kms_server: str | None = field(default=None, metadata=wmi("KeyManagementServiceMachine"))
+    kms_port: int | None = field(default=None, metadata=wmi("KeyManagementServicePort", "uint32", read=_port))
+    kms_lookup_domain: str | None = field(default=None, metadata=wmi("KeyManagementServiceLookupDomain"))
+    discovered_server: str | None = field(default=None, metadata=wmi("DiscoveredKeyManagementServiceMachineName"))
+    discovered_port: int | None = field(
+        default=None, metadata=wmi("DiscoveredKeyManagementServiceMachinePort", "uint32", read=_port)
+    )
+    kms_product_key_id: str | None = field(default=None, metadata=wmi("KeyManagementServiceProductKeyID"))
+    is_kms_host: int | None = field(default=None, metadata=wmi("IsKeyManagementServiceMachine", "uint32", read=_count))
+    current_count: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceCurrentCount", "uint32", read=_count)
+    )
+    required_count: int | None = field(default=None, metadata=wmi("RequiredClientCount", "uint32", read=_count))
+    total_requests: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceTotalRequests", "uint32", read=_count)
+    )
+    failed_requests: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceFailedRequests", "uint32", read=_count)
+    )
+    activation_type_code: int | None = field(
+        default=None, metadata=wmi("VLActivationTypeEnabled", "uint32", read=_count)
+    )
+    last_activation_type_code: int | None = field(default=None, metadata=wmi("VLActivationType", "uint32", read=_count))
+    remaining_app_rearms: int | None = field(
+        default=None, metadata=wmi("RemainingAppReArmCount", "uint32", read=_count)
+    )
+    remaining_sku_rearms: int | None = field(
+        default=None, metadata=wmi("RemainingSkuReArmCount", "uint32", read=_count)
+    )
 
     @property
     def licensed(self) -> bool:
@@ -195,19 +221,31 @@ class Product:
 class ProductDetails(Product):
     """A product with all that slmgr.vbs /dlv prints; the longer read is for license_info only."""
 
-    offline_installation_id: str | None = wmi("OfflineInstallationId")
-    use_license_url: str | None = wmi("UseLicenseURL")
-    validation_url: str | None = wmi("ValidationURL")
-    evaluation_end_date: datetime | None = wmi("EvaluationEndDate", "datetime")  # noqa: RUF009 - makes a field
-    trusted_time: datetime | None = wmi("TrustedTime", "datetime")  # noqa: RUF009 - makes a field
-    requests_unlicensed: int | None = wmi("KeyManagementServiceUnlicensedRequests", "uint32", read=_count)
-    requests_licensed: int | None = wmi("KeyManagementServiceLicensedRequests", "uint32", read=_count)
-    requests_oob_grace: int | None = wmi("KeyManagementServiceOOBGraceRequests", "uint32", read=_count)
-    requests_oot_grace: int | None = wmi("KeyManagementServiceOOTGraceRequests", "uint32", read=_count)
-    requests_non_genuine_grace: int | None = wmi("KeyManagementServiceNonGenuineGraceRequests", "uint32", read=_count)
-    requests_notification: int | None = wmi("KeyManagementServiceNotificationRequests", "uint32", read=_count)
-    ad_activation_object_name: str | None = wmi("ADActivationObjectName")
-    ad_activation_object_dn: str | None = wmi("ADActivationObjectDN")
+    offline_installation_id: str | None = field(default=None, metadata=wmi("OfflineInstallationId"))
+    use_license_url: str | None = field(default=None, metadata=wmi("UseLicenseURL"))
+    validation_url: str | None = field(default=None, metadata=wmi("ValidationURL"))
+    evaluation_end_date: datetime | None = field(default=None, metadata=wmi("EvaluationEndDate", "datetime"))
+    trusted_time: datetime | None = field(default=None, metadata=wmi("TrustedTime", "datetime"))
+    requests_unlicensed: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceUnlicensedRequests", "uint32", read=_count)
+    )
+    requests_licensed: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceLicensedRequests", "uint32", read=_count)
+    )
+    requests_oob_grace: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceOOBGraceRequests", "uint32", read=_count)
+    )
+    requests_oot_grace: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceOOTGraceRequests", "uint32", read=_count)
+    )
+    requests_non_genuine_grace: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceNonGenuineGraceRequests", "uint32", read=_count)
+    )
+    requests_notification: int | None = field(
+        default=None, metadata=wmi("KeyManagementServiceNotificationRequests", "uint32", read=_count)
+    )
+    ad_activation_object_name: str | None = field(default=None, metadata=wmi("ADActivationObjectName"))
+    ad_activation_object_dn: str | None = field(default=None, metadata=wmi("ADActivationObjectDN"))
 
 
 #: How Description tells the channel where ProductKeyChannel is not there yet (before Windows 8.1); first match counts.
@@ -225,9 +263,9 @@ _CHANNEL_TOKENS = (
 class OperatingSystem:
     """Win32_OperatingSystem, as far as it tells the edition of a machine without a product key."""
 
-    build_number: str | None = wmi("BuildNumber")
-    sku: int | None = wmi("OperatingSystemSKU", "uint32")
-    caption: str | None = wmi("Caption")
+    build_number: str | None = field(default=None, metadata=wmi("BuildNumber"))
+    sku: int | None = field(default=None, metadata=wmi("OperatingSystemSKU", "uint32"))
+    caption: str | None = field(default=None, metadata=wmi("Caption"))
 
 
 _State = TypeVar("_State", bound="Service | Product | OperatingSystem")
