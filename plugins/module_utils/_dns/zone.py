@@ -72,6 +72,8 @@ def find_apex(zone: str, ask: Ask, *, where: str) -> Apex:
             # A resolver follows the alias, so that the SOA in its answer would be that of another zone.
             continue
         apex = _soa(message, name)
+        if apex is not None and apex.zone == dns.name.root:
+            break
         if apex is not None and not apex.zone.is_subdomain(wanted):
             raise ZoneError(
                 "WRONG_ZONE",

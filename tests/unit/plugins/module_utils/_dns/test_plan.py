@@ -1,0 +1,163 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is deleted and added, for every kind of difference. Pure: no server."""
+
+from __future__ import annotations
+
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import pytest
+
+from ansible_collections.winops.kms.plugins.module_utils._dns.records import (
+    RecordSet,
+    SrvRecord,
+    record_set,
+    same_set,
+    text,
+)
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Change, Goal, plan, update_message
+
+OWNER = "_vlmcs._tcp.lab.test"
+
+
+def srv(line: str) -> SrvRecord:
+    """From "TTL priority weight port target."."""
+    ttl, priority, weight, port, target = line.split()
+    return SrvRecord(dns.name.from_text(target), int(port), int(priority), int(weight), int(ttl))
+
+
+def srv_set(*lines: str) -> RecordSet:
+    return record_set(srv(line) for line in lines)
+
+
+def lines(records: RecordSet) -> list[str]:
+    return [f"{r.ttl} {r.priority} {r.weight} {r.port} {r.target.to_text()}" for r in records]
+
+
+KMS1 = "3600 0 0 1688 kms01.lab.test."
+KMS2 = "3600 0 0 1688 kms02.lab.test."
+KMS3 = "3600 5 10 1688 kms03.lab.test."
+
+
+@pytest.mark.parametrize(
+    ("current", "goal", "delete", "add"),
+    [
+        pytest.param([], {}, [], [KMS1], id="first record of a set"),
+        pytest.param([KMS1], {}, [], [], id="converged"),
+        pytest.param([KMS1, KMS2], {}, [], [], id="converged among others"),
+        pytest.param(["3600 0 0 1688 KMS01.Lab.Test."], {}, [], [], id="case does not count"),
+        pytest.param([KMS2, KMS3], {}, [], [KMS1], id="others stay"),
+        pytest.param([KMS1, KMS2], {"port": 1700}, [KMS1], ["3600 0 0 1700 kms01.lab.test."], id="another port"),
+        pytest.param(
+            [KMS1, KMS2], {"priority": 3, "weight": 7}, [KMS1], ["3600 3 7 1688 kms01.lab.test."], id="priority, weight"
+        ),
+        pytest.param(
+            ["3600 0 0 1688 KMS01.Lab.Test.", KMS2],
+            {"weight": 1},
+            ["3600 0 0 1688 KMS01.Lab.Test."],
+            ["3600 0 1 1688 kms01.lab.test."],
+            id="deleted as it was read",
+        ),
+        pytest.param(
+            [KMS1, "3600 0 0 1700 kms01.lab.test.", "3600 9 0 1688 kms01.lab.test.", KMS2],
+            {},
+            ["3600 9 0 1688 kms01.lab.test.", "3600 0 0 1700 kms01.lab.test."],
+            [],
+            id="a host has one record",
+        ),
+        pytest.param(["60 0 0 1688 kms01.lab.test."], {}, [], [], id="own TTL is kept"),
+        pytest.param(
+            ["60 0 0 1688 kms01.lab.test."],
+            {"weight": 1},
+            ["60 0 0 1688 kms01.lab.test."],
+            ["60 0 1 1688 kms01.lab.test."],
+            id="own TTL is kept in a change",
+        ),
+        pytest.param(["60 0 0 1688 kms02.lab.test."], {}, [], ["60 0 0 1688 kms01.lab.test."], id="TTL of the set"),
+        pytest.param([], {"ttl": 0}, [], ["0 0 0 1688 kms01.lab.test."], id="TTL 0 is a TTL"),
+        pytest.param(
+            [KMS1, KMS2],
+            {"ttl": 60},
+            [KMS1, KMS2],
+            ["60 0 0 1688 kms01.lab.test.", "60 0 0 1688 kms02.lab.test."],
+            id="one TTL for the set",
+        ),
+        pytest.param(
+            ["3600 5 10 1700 KMS02.Lab.Test.", "60 0 0 1688 kms01.lab.test."],
+            {"ttl": 60},
+            ["3600 5 10 1700 KMS02.Lab.Test."],
+            ["60 5 10 1700 KMS02.Lab.Test."],
+            id="a neighbour's data stays to the letter",
+        ),
+        pytest.param(["60 0 0 1688 kms02.lab.test.", KMS3], {}, [], ["60 0 0 1688 kms01.lab.test."], id="mixed TTLs"),
+        pytest.param([], {"present": False}, [], [], id="absent: empty"),
+        pytest.param([KMS2], {"present": False}, [], [], id="absent: converged"),
+        pytest.param([KMS1, KMS2], {"present": False}, [KMS1], [], id="absent"),
+        pytest.param(
+            ["3600 7 7 1700 KMS01.LAB.TEST.", KMS2],
+            {"present": False},
+            ["3600 7 7 1700 KMS01.LAB.TEST."],
+            [],
+            id="absent: whatever the values",
+        ),
+        pytest.param(
+            [KMS1, "3600 0 0 1700 kms01.lab.test."],
+            {"present": False, "port": 1700},
+            ["3600 0 0 1700 kms01.lab.test."],
+            [],
+            id="absent: one port",
+        ),
+        pytest.param([KMS1, KMS2], {"present": False, "ttl": 60}, [KMS1], [], id="absent: the TTL of others stays"),
+    ],
+)
+def test_plan(current: list[str], goal: dict[str, int], delete: list[str], add: list[str]) -> None:
+    before = srv_set(*current)
+    change = plan(before, Goal("lab.test", "kms01.lab.test", **goal))  # type: ignore[arg-type]
+    assert lines(change.delete) == delete
+    assert lines(change.add) == add
+    assert bool(change) == bool(delete or add)
+    assert sorted(lines(change.after)) == sorted([line for line in lines(before) if line not in delete] + add)
+    assert not plan(change.after, Goal("lab.test", "kms01.lab.test", **goal))  # type: ignore[arg-type]
+
+
+def test_an_update_requires_exactly_what_was_read_and_changes_only_the_difference() -> None:
+    change = Change(srv_set(KMS1, KMS2), delete=srv_set(KMS1), add=srv_set(KMS3))
+    message = update_message(dns.name.from_text("lab.test."), dns.name.from_text(OWNER + "."), change)
+    prerequisites = [(rrset.ttl, rdata) for rrset in message.prerequisite for rdata in rrset]
+    assert [ttl for ttl, _ in prerequisites] == [0, 0]
+    assert [rdata for _, rdata in prerequisites] == [record.rdata() for record in change.before]
+    deleting, adding = message.update
+    assert (deleting.deleting, list(deleting)) == (dns.rdataclass.NONE, [srv(KMS1).rdata()])
+    assert (adding.deleting, adding.ttl, list(adding)) == (None, 3600, [srv(KMS3).rdata()])
+
+
+def test_rdata_is_what_dnspython_makes_of_it_and_keeps_its_case_beside_the_zone_name() -> None:
+    record = srv("3600 1 2 1688 KMS01.LAB.TEST.")
+    usual = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.SRV, "1 2 1688 KMS01.LAB.TEST.")
+    assert record.rdata().to_wire() == usual.to_wire()
+    # A message that names lab.test first invites compression of the target, which loses the case of its end.
+    change = Change((record,), delete=(record,))
+    wire = update_message(dns.name.from_text("lab.test."), dns.name.from_text(OWNER + "."), change).to_wire()
+    assert wire.count(b"\x05KMS01\x03LAB\x04TEST\x00") == 2
+
+
+def test_sets_compare_without_regard_to_order_and_case() -> None:
+    one = (srv(KMS1), srv(KMS2))
+    assert same_set(one, (srv(KMS2.upper()), srv(KMS1)))
+    assert not same_set(one, (srv(KMS1),))
+    assert not same_set(one, (srv(KMS1), srv("60 0 0 1688 kms02.lab.test.")))
+    assert not same_set(one, (srv(KMS1), srv("3600 0 1 1688 kms02.lab.test.")))
+
+
+def test_a_set_reads_as_sorted_lines_of_a_zone_file() -> None:
+    records = (srv("60 0 0 1688 b.lab.test."), srv("60 0 0 1688 A.lab.test."), srv("60 0 0 999 b.lab.test."))
+    assert text(records, OWNER) == (
+        "_vlmcs._tcp.lab.test. 60 IN SRV 0 0 1688 A.lab.test.\n"
+        "_vlmcs._tcp.lab.test. 60 IN SRV 0 0 999 b.lab.test.\n"
+        "_vlmcs._tcp.lab.test. 60 IN SRV 0 0 1688 b.lab.test.\n"
+    )
+    assert text((), OWNER) == ""
