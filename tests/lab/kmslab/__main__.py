@@ -1,0 +1,60 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m kmslab --estate FILE --directory DIR`: runs the lab in the foreground until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from .model import Estate
+from .server import LabServer
+
+READY = "kmslab ready"
+
+
+def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="kmslab", description="A simulated Windows estate on loopback.")
+    parser.add_argument("--estate", type=Path, required=True, help="YAML file that describes the machines")
+    parser.add_argument("--directory", type=Path, required=True, help="where lab.json, ca.pem and inventory.yml go")
+    for name in ("http", "https", "control"):
+        parser.add_argument(f"--{name}-port", type=int, default=0, help="default: any free port")
+    parser.add_argument("--record-limit", type=int, default=None, help="keep only so many requests (default: all)")
+    return parser.parse_args(argv)
+
+
+async def _serve(arguments: argparse.Namespace, estate: Estate) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = LabServer(estate, arguments.directory, record_limit=arguments.record_limit)
+    try:
+        await server.start(
+            http_port=arguments.http_port, https_port=arguments.https_port, control_port=arguments.control_port
+        )
+        print(READY, flush=True)
+        await stop.wait()
+    finally:
+        await server.stop()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the lab; returns the exit status."""
+    arguments = _arguments(argv)
+    try:
+        estate = Estate.load(arguments.estate)
+    except (OSError, ValueError) as error:
+        print(f"kmslab: {arguments.estate}: {error}", file=sys.stderr)
+        return 2
+    asyncio.run(_serve(arguments, estate))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,420 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The endpoint: /<machine>/wsman for every machine, from an HTTP request to an HTTP response.
+
+Reads are answered at once on the event loop; methods that write run in worker threads, one at a time per machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import cast
+from urllib.parse import unquote
+
+from ..cim import MachineView, WmiError
+from ..faults import Injector, Rule
+from ..record import Exchange, Recorder
+from . import names
+from .auth import BasicScheme, LostContext, Scheme, Session
+from .enumeration import Enumerations
+from .envelope import Request, check_request, is_identify, open_envelope, read_request, write_envelope
+from .faults import Details, Fault, Scene, Shape, provider_fault, render_fault
+from .http import DROPPED, Answer, HttpRequest, HttpResponse
+from .operations import (
+    Operations,
+    Outcome,
+    Purpose,
+    Reply,
+    Traits,
+    check_rights,
+    identify_body,
+    purpose,
+    read_traits,
+)
+
+BANNER = "Microsoft-HTTPAPI/2.0"
+_PATH = re.compile(r"/([^/]+)/wsman/?\Z", re.IGNORECASE)
+
+
+class Gate:
+    """Lets many in, or one alone: changes to the whole estate wait for running methods and hold back new ones."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._inside = 0
+        self._turn = asyncio.Lock()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody is alone inside, or waits to be."""
+        return self._open.is_set()
+
+    async def wait(self) -> None:
+        """Until the gate is open."""
+        await self._open.wait()
+
+    def enter(self) -> None:
+        """One of many goes in; only while the gate is open."""
+        self._inside += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        """One of many goes out."""
+        self._inside -= 1
+        if self._inside == 0:
+            self._idle.set()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Be the only one inside."""
+        async with self._turn:
+            self._open.clear()
+            try:
+                await self._idle.wait()
+                yield
+            finally:
+                self._open.set()
+
+
+@dataclass
+class _Machine:
+    """What the endpoint keeps per machine."""
+
+    traits: Traits
+    enumerations: Enumerations
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
+class _Visit:
+    """One request on its way: where it goes, who sent it, what it says."""
+
+    view: MachineView
+    machine: _Machine
+    account: str
+    session: Session
+    bytes_in: int
+    request: Request
+    purpose: Purpose
+    identify: bool = False
+    problem: Fault | None = None
+    """A fault found while the envelope was read."""
+
+    @property
+    def scene(self) -> Scene:
+        dmtf = self.request.resource_uri.lower().startswith(names.DMTF_URI.lower())
+        host = self.request.host or self.view.name
+        return Scene(self.view.locale, self.view.name, host, self.machine.traits.modern, dmtf)
+
+
+class Endpoint:
+    """All machines' WS-Management services behind one handler for `HttpServer`."""
+
+    def __init__(
+        self,
+        view: Callable[[str], MachineView | None],
+        *,
+        recorder: Recorder,
+        injector: Injector,
+        schemes: Sequence[Scheme] = (BasicScheme(),),
+        workers: int = 8,
+    ) -> None:
+        self._view = view
+        self._recorder = recorder
+        self._injector = injector
+        self._schemes = {scheme.name.lower(): scheme for scheme in schemes}
+        self._machines: dict[str, _Machine] = {}
+        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="wmi")
+        self.gate = Gate()
+
+    def reset(self) -> None:
+        """Forget open enumerations and what was learnt about the machines."""
+        self._machines.clear()
+
+    def close(self) -> None:
+        """Let the worker threads end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def open_enumerations(self, name: str) -> int:
+        """How many unfinished enumerations a machine holds for its clients."""
+        machine = self._machines.get(name.lower())
+        return len(machine.enumerations) if machine is not None else 0
+
+    # -- HTTP -------------------------------------------------------------------------------------------------------
+
+    def handle(self, http: HttpRequest) -> Answer:
+        """Answer one HTTP request."""
+        path = _PATH.match(unquote(http.path.partition("?")[0]))
+        view = self._view(path[1]) if path is not None else None
+        if view is None:
+            return HttpResponse(status=404)
+        if not view.powered:
+            return DROPPED
+        if http.method != "POST":
+            return HttpResponse(status=405, headers=(("Allow", "POST"),))
+        if http.headers.get("wsmanidentify", "").lower() == "unauthenticated":
+            return self._identify_anonymous(view, http)
+        login = self._authenticate(view, http)
+        if isinstance(login, HttpResponse):
+            return login
+        account, session = login
+        content_type = http.headers.get("content-type", "")
+        try:
+            envelope = session.unwrap(http.body, content_type)
+        except LostContext:
+            return HttpResponse(status=400, close=True)
+        if not envelope:
+            return HttpResponse()  # what a client sends only to log on
+        visit = self._read(view, account, session, envelope, content_type, bytes_in=len(http.body))
+        rule = self._injector.take(machine=view.name, action=visit.request.action, method=visit.purpose.method)
+        if rule is None and not visit.machine.lock.locked() and self.gate.is_open:
+            return self._at_once(visit)
+        return self._later(visit, rule)
+
+    def _authenticate(self, view: MachineView, http: HttpRequest) -> HttpResponse | tuple[str, Session]:
+        """(account, session), or the 401 with which the exchange goes on."""
+        key = ("account", view.name.lower())
+        known = http.connection.get(key)
+        header = http.headers.get("authorization", "")
+        scheme_name, _, token = header.partition(" ")
+        scheme = self._schemes.get(scheme_name.lower())
+        if scheme is None:
+            if not header and known is not None:
+                return cast("tuple[str, Session]", known)
+            challenges = tuple(("WWW-Authenticate", item.challenge) for item in self._schemes.values())
+            return HttpResponse(status=401, headers=challenges)
+        place = (scheme.name, view.name.lower())
+        session = cast("Session | None", http.connection.get(place))
+        if session is None or not scheme.sticky:
+            session = scheme.session(view.name, view.accounts)
+            http.connection[place] = session
+        step = session.step(token.strip())
+        if step.account is None:
+            if step.challenge:
+                return HttpResponse(status=401, headers=(("WWW-Authenticate", step.challenge),))
+            http.connection.pop(place, None)
+            challenges = tuple(("WWW-Authenticate", item.challenge) for item in self._schemes.values())
+            return HttpResponse(status=401, headers=challenges)
+        if scheme.sticky:
+            http.connection[key] = (step.account, session)
+        return step.account, session
+
+    def _machine(self, view: MachineView) -> _Machine:
+        key = view.name.lower()
+        machine = self._machines.get(key)
+        if machine is None:
+            traits = read_traits(view)
+            machine = self._machines[key] = _Machine(traits, Enumerations(limit=traits.quota))
+        return machine
+
+    def _identify_anonymous(self, view: MachineView, http: HttpRequest) -> HttpResponse:
+        try:
+            _, children = open_envelope(http.body, http.headers.get("content-type", ""))
+        except Fault:
+            children = ()
+        if not is_identify(children):
+            return HttpResponse(status=401, headers=(("WWW-Authenticate", BasicScheme.challenge),))
+        return HttpResponse(
+            body=_identify_envelope(view, self._machine(view).traits, anonymous=True), content_type=names.CONTENT_TYPE
+        )
+
+    # -- messages ---------------------------------------------------------------------------------------------------
+
+    def _read(
+        self, view: MachineView, account: str, session: Session, envelope: bytes, content_type: str, *, bytes_in: int
+    ) -> _Visit:
+        visit = _Visit(view, self._machine(view), account, session, bytes_in, Request(), Purpose("read"))
+        try:
+            header, children = open_envelope(envelope, content_type)
+            if is_identify(children):
+                visit.identify = True
+                visit.request = Request(action=names.IDENTITY)
+                return visit
+            visit.request = read_request(header, children)
+            visit.purpose = purpose(visit.request, view)
+            visit.request = check_request(visit.request)
+        except Fault as fault:
+            visit.problem = fault
+        return visit
+
+    def _run(self, visit: _Visit) -> Outcome:
+        if visit.problem is not None:
+            raise visit.problem
+        check_rights(visit.request, visit.view.accounts[visit.account][1])
+        operations = Operations(
+            visit.view,
+            account=visit.account,
+            traits=visit.machine.traits,
+            enumerations=visit.machine.enumerations,
+        )
+        return operations.run(visit.request)
+
+    def _at_once(self, visit: _Visit) -> Answer:
+        if visit.identify:
+            return self._send(visit, 200, _identify_envelope(visit.view, visit.machine.traits, anonymous=False))
+        try:
+            outcome = self._run(visit)
+        except Fault as fault:
+            return self._send(visit, 500, _fault_envelope(visit, fault))
+        if not isinstance(outcome, Reply):
+            return self._later(visit, None)
+        return self._send(visit, *_reply_envelope(visit, outcome))
+
+    async def _later(self, visit: _Visit, rule: Rule | None) -> HttpResponse:
+        if rule is None:
+            return self._send(visit, *await self._carry_out(visit))
+        if rule.kind == "delay":
+            await asyncio.sleep(rule.seconds)
+        status, envelope = await self._carry_out(visit) if rule.runs else (0, b"")
+        return self._spoil(visit, rule, status, envelope)
+
+    async def _carry_out(self, visit: _Visit) -> tuple[int, bytes]:
+        if visit.identify:
+            return 200, _identify_envelope(visit.view, visit.machine.traits, anonymous=False)
+        try:
+            return _reply_envelope(visit, await self._locked(visit))
+        except Fault as fault:
+            return 500, _fault_envelope(visit, fault)
+
+    async def _locked(self, visit: _Visit) -> Reply:
+        """The reply, worked out with the machine's lock held; a method keeps it even after its client timed out."""
+        lock, gate = visit.machine.lock, self.gate
+        while True:
+            await gate.wait()
+            await lock.acquire()
+            if gate.is_open:
+                break
+            lock.release()
+        gate.enter()
+        handed_over = False
+
+        def leave(_: object = None) -> None:
+            gate.leave()
+            lock.release()
+
+        try:
+            outcome = self._run(visit)
+            if isinstance(outcome, Reply):
+                return outcome
+            future = asyncio.get_running_loop().run_in_executor(self._pool, outcome.run)
+            handed_over = True
+            future.add_done_callback(leave)
+            done, _ = await asyncio.wait({future}, timeout=visit.request.timeout.total_seconds())
+            if not done:
+                future.add_done_callback(lambda late: late.cancelled() or late.exception())
+                raise Fault("timed_out")
+            try:
+                return outcome.finish(future.result())
+            except WmiError as error:
+                raise provider_fault(error) from None
+        finally:
+            if not handed_over:
+                leave()
+
+    # -- answers ----------------------------------------------------------------------------------------------------
+
+    def _send(self, visit: _Visit, status: int, envelope: bytes) -> HttpResponse:
+        body, content_type = visit.session.wrap(envelope)
+        return self._note(visit, HttpResponse(status=status, body=body, content_type=content_type))
+
+    def _note(self, visit: _Visit, response: HttpResponse) -> HttpResponse:
+        request = visit.request
+        self._recorder.add(
+            Exchange(
+                machine=visit.view.name,
+                action=request.action,
+                resource=request.resource_uri,
+                method=visit.purpose.method,
+                kind=visit.purpose.kind,
+                status=0 if response.drop else response.status,
+                bytes_in=visit.bytes_in,
+                bytes_out=len(response.body),
+                message_id=request.message_id,
+            )
+        )
+        return response
+
+    def _spoil(self, visit: _Visit, rule: Rule, status: int, envelope: bytes) -> HttpResponse:
+        """The response that a rule makes of the real one (status and envelope are 0 and empty if nothing was done)."""
+        faults: dict[str, Callable[[], Fault]] = {
+            "timed_out": lambda: Fault("timed_out"),
+            "access_denied": lambda: Fault("access_denied"),
+            "quota": lambda: Fault(
+                "quota",
+                Details(
+                    parameters={"limit": visit.machine.traits.quota},
+                    inner="quota_detail",
+                    shape=cast("Shape | None", rule.shape or None),
+                    by_generation=True,
+                ),
+            ),
+            "fault": lambda: provider_fault(WmiError(rule.hresult), shape=cast("Shape | None", rule.shape or None)),
+        }
+        if rule.kind in faults:
+            return self._send(visit, 500, _fault_envelope(visit, faults[rule.kind]()))
+        spoilt: dict[str, Callable[[], HttpResponse]] = {
+            "drop_before": lambda: DROPPED,
+            "drop_after": lambda: DROPPED,
+            "html": lambda: _page(200, "Sign in", "This network asks you to sign in."),
+            "http_503": lambda: _page(503, "Service Unavailable", "HTTP Error 503. The service is unavailable."),
+            "empty_400": lambda: HttpResponse(status=400, close=True),
+        }
+        if rule.kind in spoilt:
+            return self._note(visit, spoilt[rule.kind]())
+        changes: dict[str, Callable[[bytes], bytes]] = {
+            "truncated": lambda whole: whole[: len(whole) // 2],
+            "doctype": lambda whole: b'<!DOCTYPE e [<!ENTITY lab "lab">]>' + whole,
+            "oversized": lambda whole: whole.replace(b"</s:Body>", b"</s:Body><!--" + b" " * rule.size + b"-->", 1),
+        }
+        if not envelope:
+            status, envelope = 500, _fault_envelope(visit, Fault("internal"))
+        return self._send(visit, status, changes[rule.kind](envelope) if rule.kind in changes else envelope)
+
+
+def _page(status: int, title: str, words: str) -> HttpResponse:
+    html = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h2>{title}</h2><p>{words}</p></body></html>"
+    return HttpResponse(status=status, body=html.encode(), content_type="text/html; charset=us-ascii")
+
+
+def _identify_envelope(view: MachineView, traits: Traits, *, anonymous: bool) -> bytes:
+    return (
+        f'<s:Envelope xml:lang="{view.locale}" xmlns:s="{names.SOAP}"><s:Header></s:Header><s:Body>'
+        f"{identify_body(traits, anonymous=anonymous)}</s:Body></s:Envelope>"
+    ).encode()
+
+
+def _reply_envelope(visit: _Visit, reply: Reply) -> tuple[int, bytes]:
+    envelope = write_envelope(
+        reply.family,
+        action=reply.action,
+        body=reply.body,
+        relates_to=visit.request.message_id,
+        locale=visit.view.locale,
+        header=reply.header,
+        operation_id=visit.request.operation_id,
+    )
+    if len(envelope) > visit.request.max_envelope:
+        return 500, _fault_envelope(visit, Fault("big_answer"))
+    return 200, envelope
+
+
+def _fault_envelope(visit: _Visit, fault: Fault) -> bytes:
+    action, header, body = render_fault(fault, visit.scene)
+    return write_envelope(
+        "fault",
+        action=action,
+        body=body,
+        relates_to=visit.request.message_id,
+        locale=visit.view.locale,
+        header=header,
+        operation_id=visit.request.operation_id,
+    )
