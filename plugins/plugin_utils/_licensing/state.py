@@ -120,7 +120,7 @@ class Service:
     @property
     def windows_version(self) -> tuple[int, ...]:
         """(major, minor, build, ...) of the Software Protection Platform, which is that of Windows."""
-        return tuple(int(part) for part in self.version.split(".") if part.isdigit())
+        return tuple(int(part) for part in (self.version or "").split(".") if part.isdigit())
 
     @property
     def build(self) -> int | None:
