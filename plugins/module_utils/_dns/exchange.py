@@ -39,6 +39,7 @@ from .library import dns
 _HEADER = struct.Struct("!HHHHHH")
 _LENGTH = struct.Struct("!H")
 _BADTIME = 18
+_UNSIGNED = "it is not signed, although the request was"
 
 Address = tuple[socket.AddressFamily, str, int]
 
@@ -191,13 +192,13 @@ def _judge(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
     except dns.message.UnknownTSIGKey:
         return _verified(raw, rcode, request)
     except (dns.exception.DNSException, ValueError, struct.error):
-        return Answer(rcode, defect="malformed")
-    return Answer(rcode, defect="unsigned" if signed else "", message=message)
+        return Answer(rcode, defect="it is malformed")
+    return Answer(rcode, defect=_UNSIGNED if signed else "", message=message)
 
 
 def _verified(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
     if request.keyring is None:
-        return Answer(rcode, defect="signed by a key that was not used in the request")
+        return Answer(rcode, defect="it is signed by a key that was not used in the request")
     peer_errors: dict[type[Exception], int] = {
         dns.tsig.PeerBadSignature: 16,
         dns.tsig.PeerBadKey: 17,
@@ -212,7 +213,7 @@ def _verified(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
             one_rr_per_rrset=True,
         )
     except dns.tsig.PeerError as error:
-        return Answer(rcode, tsig_error=peer_errors.get(type(error), 0), defect="rejected")
+        return Answer(rcode, tsig_error=peer_errors.get(type(error), 0), defect="it reports an error of the signature")
     except dns.tsig.BadTime:
         return Answer(rcode, tsig_error=_BADTIME, defect="the time of its signature is wrong")
     except Exception as error:
@@ -245,12 +246,12 @@ def content(answer: Answer, *, server: Server, doing: str, zone: str, owner: str
     """The parsed answer to a query, once it is certain that it may be believed. Raises ServerError, SignatureError."""
     if answer.tsig_error or answer.rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise server_error(answer, server=server, doing=doing, zone=zone, owner=owner, update=False)
-    if answer.message is None:
+    if answer.message is None or answer.defect:
         raise SignatureError(
-            "BAD_SIGNATURE",
+            "UNSIGNED" if answer.defect == _UNSIGNED else "BAD_SIGNATURE",
             f"While {doing}: the answer of {server.label} cannot be believed: {answer.defect}.",
-            "Something between here and the server alters DNS messages, or the server signs in a way of its own. "
-            "Compare with `nsupdate` or `dig` and the same key, run on this machine.",
+            "Something between here and the server answers in its place or alters DNS messages. Look at what `dig` with "
+            "the same key shows on this machine.",
         )
     if answer.message.flags & dns.flags.TC:
         raise _no_answer("BAD_ANSWER", server.label, "it says of itself that it is cut, although it came over TCP")

@@ -28,6 +28,7 @@ try:
     import dns.version
 except ImportError:
     IMPORT_TRACEBACK: str | None = traceback.format_exc()
+    dns = None  # type: ignore[assignment]
 else:
     IMPORT_TRACEBACK = None
 

@@ -253,6 +253,16 @@ def test_an_unsigned_success_is_not_believed_but_looked_after(fake: FakeServer) 
     assert Run(fake)().changed
 
 
+@pytest.mark.parametrize("at", [0, 1])
+def test_an_unsigned_reading_is_not_believed(fake: FakeServer, at: int) -> None:
+    """Every server that was tried signs what it answers to a signed query."""
+    fake.records.append(KMS1)
+    fake.on_query.extend([Play()] * at + [Play(signed=False)])
+    with pytest.raises(SignatureError, match="not signed") as caught:
+        Run(fake)()
+    assert caught.value.name == "UNSIGNED"
+
+
 def test_a_forged_success_is_found_out(fake: FakeServer) -> None:
     fake.on_update.extend([Play(apply=False, rcode=0, signed=False)] * update.MOST_UNHEEDED)
     run = Run(fake)
