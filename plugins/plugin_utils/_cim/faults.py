@@ -111,11 +111,11 @@ def fault_from(fault: ET.Element, *, http_status: int | None = None) -> CimFault
 def _kind(subcode: str, codes: list[int], from_provider: int | None, status: int | None) -> type[CimFault]:
     if subcode in _SUBCODE_FIRST:
         return _BY_SUBCODE[subcode]
-    first = [] if from_provider is None else [from_provider]
-    for code in first + codes:
-        if code in _BY_CODE:
+    # The provider's chosen code, then the service's; not a second number that happens to stand in a text.
+    for code in sorted(codes, key=_is_wsman):
+        if code in _BY_CODE and (code == from_provider or _is_wsman(code)):
             return _BY_CODE[code]
-    if codes:
+    if from_provider is not None:
         return CimFault
     if status is not None and status in _BY_CIM_STATUS:
         return _BY_CIM_STATUS[status]
