@@ -159,7 +159,10 @@ class FakeServer:
         elif at_owner and question.rdtype == dns.rdatatype.SRV and self.records:
             for record in self.records:
                 ttl, data = record.split(" ", 1)
-                answer.answer.append(dns.rrset.from_text(question.name, int(ttl), "IN", "SRV", data))
+                # In raw form: older dnspython compresses the target, by which it loses its case.
+                wire = dns.rdata.from_text("IN", "SRV", data).to_wire() or b""
+                rdata = dns.rdata.GenericRdata(dns.rdataclass.IN, dns.rdatatype.SRV, wire)
+                answer.answer.append(dns.rrset.from_rdata(question.name, int(ttl), rdata))
         elif question.name == soa.name and question.rdtype == dns.rdatatype.SOA:
             answer.answer.append(soa)
         else:
