@@ -91,7 +91,7 @@ class ResponseGuard:
     def _read(self, response: Any) -> bytes:
         chunks: list[bytes] = []
         size = 0
-        for chunk in response.iter_content(65536):
+        for chunk in _pieces(response):
             chunks.append(chunk)
             size += len(chunk)
             if size > MAX_ANSWER_SIZE:
@@ -105,6 +105,15 @@ class ResponseGuard:
                     "The answer began, but was not complete in time.", endpoint=self._endpoint, sent=True
                 )
         return b"".join(chunks)
+
+
+def _pieces(response: Any) -> Iterator[bytes]:
+    """The body as it comes in; ``iter_content`` waits until a whole piece is there (urllib3 1 can do no better)."""
+    if not hasattr(response.raw, "read1"):
+        yield from response.iter_content(4096)
+        return
+    while piece := response.raw.read1(65536, decode_content=True):
+        yield piece
 
 
 class HttpTransport(ABC):
@@ -261,14 +270,14 @@ class HttpTransport(ABC):
                 endpoint=self.endpoint,
                 sent=True,
             )
-        if isinstance(exc, (requests_errors.ConnectionError, requests_errors.ChunkedEncodingError)):
-            if _has(exc, "ProtocolError", "ChunkedEncodingError", "IncompleteRead"):
-                return CimConnectionError(
-                    f"The connection was dropped before the answer was complete{detail}.",
-                    endpoint=self.endpoint,
-                    sent=True,
-                    dropped=True,
-                )
+        if _has(exc, "ProtocolError", "ChunkedEncodingError", "IncompleteRead"):
+            return CimConnectionError(
+                f"The connection was dropped before the answer was complete{detail}.",
+                endpoint=self.endpoint,
+                sent=True,
+                dropped=True,
+            )
+        if isinstance(exc, requests_errors.ConnectionError):
             return CimConnectionError(
                 f"The host cannot be reached{detail}. Check name, port and that WinRM listens there.",
                 endpoint=self.endpoint,
