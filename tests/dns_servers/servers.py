@@ -98,6 +98,8 @@ class ProgramServer(DnsServer):
 
     program: ClassVar[Program]
     user: ClassVar[str]
+    # Where AppArmor lets the packaged program read and write; used when it can be written to.
+    home: ClassVar[Path]
 
     def __enter__(self) -> DnsServer:
         path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
@@ -106,7 +108,8 @@ class ProgramServer(DnsServer):
             raise RuntimeError(
                 f"{self.program.binary} is not installed; it comes with the package {self.program.package}"
             )
-        self.directory = Path(tempfile.mkdtemp(prefix=f"winops-kms-{self.name}-"))
+        parent = self.home if os.access(self.home, os.W_OK) else None
+        self.directory = Path(tempfile.mkdtemp(prefix=f"winops-kms-{self.name}-", dir=parent))
         self.port = free_port()
         command = [binary, *self.configure()]
         if os.geteuid() == 0:
@@ -159,6 +162,7 @@ class Bind(ProgramServer):
     name = "bind"
     program = Program("named", "bind9", "all zones loaded")
     user = "bind"
+    home = Path("/var/cache/bind")
 
     def configure(self) -> list[str]:
         own = self.directory
@@ -181,6 +185,7 @@ class Knot(ProgramServer):
     name = "knot"
     program = Program("knotd", "knot", "server started")
     user = "knot"
+    home = Path("/var/lib/knot")
 
     def configure(self) -> list[str]:
         own = self.directory

@@ -23,14 +23,14 @@ import pytest
 
 from ansible_collections.winops.kms.plugins.module_utils._dns.credentials import TsigCredential, Unsigned
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError
-from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
+from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Answer, Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Outcome, ensure
 from ansible_collections.winops.kms.plugins.module_utils._dns.zone import primary_of
 
 from .servers import KEYS, UPDATABLE, DnsServer, owner_of
 
 WRITERS = 12
-LOCK_SECONDS = 60
+PATIENCE = 60  # seconds after which a test that hangs is given up
 
 
 @pytest.fixture
@@ -57,6 +57,19 @@ def serial(server: DnsServer, zone: str = "lab.test") -> int:
     return int(answer.answer[0][0].serial)
 
 
+class StartLine(Server):
+    """Holds its first update back until every other writer has read the set too, so that all but one lose the race."""
+
+    barrier: threading.Barrier | None = None
+
+    def exchange(self, message: dns.message.Message) -> Answer:
+        barrier, waits = self.barrier, isinstance(message, dns.update.UpdateMessage)
+        if barrier is not None and waits:
+            self.barrier = None
+            barrier.wait(PATIENCE)
+        return super().exchange(message)
+
+
 def run(
     server: DnsServer,
     target: str = "kms01.lab.test",
@@ -67,10 +80,13 @@ def run(
     host: str = "127.0.0.1",
     check: bool = False,
     zone: str = "lab.test",
+    barrier: threading.Barrier | None = None,
     **goal: Any,
 ) -> Outcome:
     credential = Unsigned() if key is None else TsigCredential(key, secret or KEYS[key], algorithm)
-    return ensure(Server(host, server.port, 5.0, credential), Goal(zone, target, **goal), check=check)
+    asked = StartLine(host, server.port, 5.0, credential)
+    asked.barrier = barrier
+    return ensure(asked, Goal(zone, target, **goal), check=check)
 
 
 def test_a_life_of_two_hosts(server: DnsServer) -> None:
@@ -138,24 +154,24 @@ def test_a_set_too_large_for_udp(server: DnsServer) -> None:
     assert len(lines(server)) == 60
 
 
-def concurrently(jobs: list[Callable[[], Outcome]]) -> list[Outcome]:
+def concurrently(jobs: list[Callable[[threading.Barrier], Outcome]]) -> list[Outcome]:
     """All at once, each in a thread of its own; an error in one is raised here."""
     barrier = threading.Barrier(len(jobs))
     outcomes: list[Outcome] = []
     errors: list[BaseException] = []
 
-    def work(job: Callable[[], Outcome]) -> None:
+    def work(job: Callable[[threading.Barrier], Outcome]) -> None:
         try:
-            barrier.wait(LOCK_SECONDS)
-            outcomes.append(job())
+            outcomes.append(job(barrier))
         except BaseException as error:
+            barrier.abort()
             errors.append(error)
 
     threads = [threading.Thread(target=work, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(LOCK_SECONDS)
+        thread.join(PATIENCE)
     if errors:
         raise errors[0]
     assert len(outcomes) == len(jobs)
@@ -164,18 +180,24 @@ def concurrently(jobs: list[Callable[[], Outcome]]) -> list[Outcome]:
 
 def test_writers_at_the_same_time_lose_nothing(server: DnsServer) -> None:
     hosts = [f"kms{number:02}.lab.test" for number in range(WRITERS)]
-    outcomes = concurrently([lambda host=host: run(server, host) for host in hosts])  # type: ignore[misc]
+
+    def publish(host: str) -> Callable[[threading.Barrier], Outcome]:
+        return lambda barrier: run(server, host, barrier=barrier)
+
+    outcomes = concurrently([publish(host) for host in hosts])
     assert all(outcome.changed for outcome in outcomes)
     assert lines(server) == [f"3600 0 0 1688 {host}." for host in hosts]
-    assert sum(outcome.attempts for outcome in outcomes) > WRITERS, "there was no race, so the test shows nothing"
+    assert sorted(outcome.attempts for outcome in outcomes)[:2] == [1, 2], "one wins the first round, the others do not"
 
     # Half of them leave while the other half change.
-    def leave_or_change(number: int, host: str) -> Callable[[], Outcome]:
-        return lambda: run(server, host, present=False) if number % 2 else run(server, host, priority=1, ttl=60)
+    def leave_or_change(number: int, host: str) -> Callable[[threading.Barrier], Outcome]:
+        if number % 2:
+            return lambda barrier: run(server, host, barrier=barrier, present=False)
+        return lambda barrier: run(server, host, barrier=barrier, priority=1)
 
     outcomes = concurrently([leave_or_change(number, host) for number, host in enumerate(hosts)])
     assert all(outcome.changed for outcome in outcomes)
-    assert lines(server) == [f"60 1 0 1688 {host}." for host in hosts[::2]]
+    assert lines(server) == [f"3600 1 0 1688 {host}." for host in hosts[::2]]
 
 
 def test_by_name_and_over_ipv6(server: DnsServer) -> None:

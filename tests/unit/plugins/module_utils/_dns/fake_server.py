@@ -105,7 +105,7 @@ class FakeServer:
 
     def _serve(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
+            connection, _peer = self._listener.accept()
             with connection:
                 if self._stopping:
                     return

@@ -128,8 +128,8 @@ def test_an_update_requires_exactly_what_was_read_and_changes_only_the_differenc
     change = Change(srv_set(KMS1, KMS2), delete=srv_set(KMS1), add=srv_set(KMS3))
     message = update_message(dns.name.from_text("lab.test."), dns.name.from_text(OWNER + "."), change)
     prerequisites = [(rrset.ttl, rdata) for rrset in message.prerequisite for rdata in rrset]
-    assert [ttl for ttl, _ in prerequisites] == [0, 0]
-    assert [rdata for _, rdata in prerequisites] == [record.rdata() for record in change.before]
+    assert [ttl for ttl, _rdata in prerequisites] == [0, 0]
+    assert [rdata for _ttl, rdata in prerequisites] == [record.rdata() for record in change.before]
     deleting, adding = message.update
     assert (deleting.deleting, list(deleting)) == (dns.rdataclass.NONE, [srv(KMS1).rdata()])
     assert (adding.deleting, adding.ttl, list(adding)) == (None, 3600, [srv(KMS3).rdata()])
