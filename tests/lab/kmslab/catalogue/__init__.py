@@ -1,0 +1,4 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Data of the simulated estate: editions and client setup keys, Windows releases, KMS host keys, languages."""

@@ -1,0 +1,568 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The estate: all machines, their keys, DNS and clock, loaded from one file."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import heapq
+import ipaddress
+import random
+import secrets
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dns.name
+import dns.rdatatype
+import dns.tsig
+
+from ..cim import MachineView, WmiError
+from ..dns import DnsServer, Grant, Record, Zone, build_zone
+from . import codes, kms
+from .catalogue import Catalogue
+from .keys import RETAIL_MEDIA_KEY, Key, KeyBook
+from .machine import License, Machine, Product
+from .registry import SPP_KEY
+from .spec import EstateError, EstateSpec, ZoneSpec, parse_estate, read_estate
+
+_FIRST_ADDRESS = ipaddress.IPv4Address("198.18.0.10")  # RFC 2544 test network
+_AUTOMATIC_TRIES_WITHOUT_CHANGE = codes.MINUTES_PER_DAY
+
+
+class Estate:
+    """A simulated estate.
+
+    `view` gives the machine to the WS-Management endpoint; the other methods serve the control API.  Everything that
+    changes or reads machines holds `lock`, because an activation on one machine changes another.
+    """
+
+    def __init__(self, spec: EstateSpec) -> None:
+        self.spec = spec
+        self.lock = threading.RLock()
+        self.catalogue = Catalogue.load()
+        self.minute = 0
+        self._dns_keys = {
+            machine.name: dns.tsig.Key(f"{machine.name}.machine.", secrets.token_bytes(32), dns.tsig.HMAC_SHA256)
+            for machine in spec.machines
+        }
+        self._dns = DnsServer()
+        self._build()
+
+    @classmethod
+    def load(cls, path: str | Path) -> Estate:
+        """Read an estate file; EstateError says what is wrong with it."""
+        return cls(read_estate(Path(path)))
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Estate:
+        """The same from parsed YAML."""
+        return cls(parse_estate(data))
+
+    # -- building --------------------------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        spec = copy.deepcopy(self.spec)
+        self.minute = 0
+        try:
+            self._epoch = datetime.datetime.fromisoformat(str(spec.clock).replace("Z", "+00:00"))
+        except ValueError:
+            raise EstateError(f"{spec.name}: clock: {spec.clock!r} is not an ISO 8601 time") from None
+        self.keys = KeyBook(self.catalogue, [self._key(key) for key in spec.keys])
+        self.machines = {
+            machine.name: Machine(
+                machine, self.catalogue, clock=lambda: self.minute, address=str(_FIRST_ADDRESS + number)
+            )
+            for number, machine in enumerate(spec.machines)
+        }
+        by_address = {machine.address: machine for machine in self.machines.values()}
+        self.network = kms.Network(
+            by_address=by_address,
+            dns_port=lambda: self.dns_port,
+            dns_keys=self._dns_keys,
+            rng=random.Random(spec.seed),
+            client_order=spec.client_order,
+            count_survives_restart=spec.count_survives_restart,
+        )
+        for machine in self.machines.values():
+            self._prepare(machine)
+        self._dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
+        self._views: dict[str, dict[tuple[str, str], Any]] = {}
+        self._running = False
+
+    def _key(self, spec: Any) -> Key:
+        if spec.channel == "csvlk" and spec.group not in self.catalogue.groups:
+            raise EstateError(f"a host key's group is one of {', '.join(self.catalogue.groups)}, not {spec.group!r}")
+        default = {"csvlk": 10, "mak": 50}.get(spec.channel)
+        return Key(
+            spec.key,
+            spec.channel,
+            group=self.catalogue.groups[spec.group] if spec.group else None,
+            edition_ids=frozenset(spec.editions),
+            activations=default if spec.activations is None else spec.activations,
+            hosts=spec.hosts,
+            blocked=spec.blocked,
+        )
+
+    def _prepare(self, machine: Machine) -> None:
+        """Install the key that the machine comes with, and license it when the file says so."""
+        machine.sppsvc.on_start = lambda: kms.service_started(self.network, machine)
+        text = machine.spec.key
+        if text is None and machine.spec.media != "none":
+            text = machine.edition.gvlk if machine.spec.media == "volume" else RETAIL_MEDIA_KEY
+        if text is None:
+            return
+        key = self.keys.find(text)
+        if key is None or not key.fits(machine.edition, machine.release, self.catalogue):
+            raise EstateError(
+                f"machine {machine.name}: its key does not exist in this estate or is for another edition"
+            )
+        product = machine.install(key)
+        if not machine.spec.licensed:
+            return
+        if key.channel == "gvlk":
+            product.license = License("kms", codes.KMS_VALIDITY)
+            product.activation_type = 2
+            machine.client.next_try = codes.RENEWAL_INTERVAL
+            return
+        key.spend(machine.name)
+        machine.license_permanently(product)
+        if key.channel == "csvlk":
+            kms.host_becomes_ready(machine)
+
+    def _tsig_keys(self) -> list[dns.tsig.Key]:
+        return [
+            *(dns.tsig.Key(key.name, key.secret, key.algorithm) for key in self.spec.tsig_keys),
+            *self._dns_keys.values(),
+        ]
+
+    def _zone(self, spec: ZoneSpec) -> Zone:
+        origin = dns.name.from_text(spec.name)
+        records = [_record(line, spec) for line in spec.records]
+        suffix = spec.name.rstrip(".").lower()
+        for machine in self.machines.values():
+            if machine.dns_suffix and machine.dns_suffix.lower() == suffix:
+                kind = "AAAA" if ":" in machine.address else "A"
+                records.append(Record(f"{machine.fqdn}.", kind, spec.ttl, machine.address))
+        grants = [
+            Grant(
+                dns.name.from_text(grant.key),
+                frozenset(dns.name.from_text(name, origin) for name in grant.names),
+                frozenset(dns.rdatatype.from_text(kind) for kind in grant.types),
+            )
+            for grant in spec.update
+        ]
+        if spec.host_updates != "none":
+            name = dns.name.from_text("_vlmcs._tcp", origin)
+            grants += [
+                Grant(key.name, frozenset({name}), frozenset({dns.rdatatype.SRV}), owner=spec.host_updates == "owner")
+                for key in self._dns_keys.values()
+            ]
+        return build_zone(spec.name, records, ttl=spec.ttl, grants=grants, permission_first=spec.permission_first)
+
+    # -- running ---------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the DNS server; KMS hosts whose service runs publish themselves."""
+        self._dns.start()
+        with self.lock:
+            for machine in self.machines.values():
+                if machine.kms_product and machine.sppsvc.state == "Running":
+                    kms.publish(self.network, machine)
+
+    def stop(self) -> None:
+        self._dns.stop()
+
+    def reset(self) -> None:
+        """Everything as it was after loading; the DNS server keeps its port."""
+        with self.lock:
+            self._build()
+            if self._dns.port:
+                self.start()
+
+    @property
+    def dns_port(self) -> int:
+        return self._dns.port
+
+    @property
+    def dns_addresses(self) -> tuple[str, ...]:
+        """The loopback addresses on which the DNS server listens."""
+        return self._dns.addresses
+
+    # -- what the endpoint uses ------------------------------------------------------------------------------------
+
+    def names(self) -> list[str]:
+        return list(self.machines)
+
+    def view(self, name: str) -> MachineView | None:
+        """The machine as the endpoint sees it, or None when there is none of this name."""
+        machine = self.machines.get(name)
+        if machine is None:
+            return None
+        with self.lock:
+            if name not in self._views:
+                from ..providers import build_providers
+
+                self._views[name] = build_providers(self, machine)
+        accounts = {
+            user: (str(one.get("password", "")), str(one.get("rights", "full")))
+            for user, one in machine.accounts.items()
+        }
+        return MachineView(
+            name,
+            accounts,
+            self._views[name],
+            locale=machine.locale.tag,
+            powered=machine.power,
+            subclassed=machine.spec.subclassed,
+        )
+
+    def now(self, machine: Machine | None = None) -> datetime.datetime:
+        """The simulated time (of one machine's clock)."""
+        return self._epoch + datetime.timedelta(minutes=machine.own_clock if machine else self.minute)
+
+    # -- what the control API uses ---------------------------------------------------------------------------------
+
+    def describe(self, name: str) -> dict[str, Any]:
+        """Everything about one machine, JSON-able; KeyError for an unknown name.  Keys appear as five characters."""
+        with self.lock:
+            return _describe(self.machines[name])
+
+    def keys_spent(self) -> dict[str, dict[str, int]]:
+        """Last five characters of each counted key -> {machine: activations spent}."""
+        with self.lock:
+            return self.keys.spent()
+
+    def patch(self, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a machine from outside (see the README for the fields); the machine's new description."""
+        with self.lock:
+            machine = self.machines[name]
+            unknown = sorted(set(changes) - set(_PATCHES))
+            if unknown:
+                raise ValueError(f"cannot set {', '.join(unknown)}; can set: {', '.join(sorted(_PATCHES))}")
+            for field, value in changes.items():
+                _PATCHES[field](machine, value)
+            return _describe(machine)
+
+    def advance(self, minutes: int) -> None:
+        """Let time pass: clients renew and retry by themselves, hosts publish anew, licences and grace run down."""
+        if minutes < 0:
+            raise ValueError("time does not run backwards")
+        with self.lock:
+            end = self.minute + minutes
+            queue = [(when, name) for name, machine in self.machines.items() for when in _due(machine)]
+            heapq.heapify(queue)
+            failed: dict[str, int] = {}
+            while queue and queue[0][0] <= end:
+                when, name = heapq.heappop(queue)
+                self.minute = max(self.minute, when)
+                machine = self.machines[name]
+                self._tick(machine, failed)
+                for later in _due(machine):
+                    if later > self.minute and (later, name) not in queue:
+                        heapq.heappush(queue, (later, name))
+            self.minute = end
+            if minutes:
+                for machine in self.machines.values():
+                    if machine.sppsvc.state != "Stopped" and not machine.kms_product:
+                        machine.sppsvc.state = "Stopped"  # it stops when idle
+
+    def _tick(self, machine: Machine, failed: dict[str, int]) -> None:
+        host, client = machine.host, machine.client
+        if host.republish_at is not None and host.republish_at <= self.minute:
+            host.republish_at = self.minute + codes.DNS_REPUBLISH
+            if machine.power and machine.kms_product and machine.sppsvc.state == "Running":
+                kms.publish(self.network, machine)
+        product = machine.primary
+        if client.next_try is None or client.next_try > self.minute:
+            return
+        if not machine.power or product is None or product.channel != "gvlk":
+            client.next_try = self.minute + codes.MINUTES_PER_DAY if product else None
+            return
+        try:
+            kms.activate_client(self.network, machine, product)
+            failed.pop(machine.name, None)
+        except WmiError:
+            # A client that fails again and again tries every two hours; the lab does so once a day to stay quick.
+            failed[machine.name] = failed.get(machine.name, 0) + 1
+            if failed[machine.name] > 12:
+                client.next_try = self.minute + _AUTOMATIC_TRIES_WITHOUT_CHANGE
+
+    # -- DNS -------------------------------------------------------------------------------------------------------
+
+    def zone_records(self, zone: str) -> list[dict[str, Any]]:
+        """The records of a zone: name, type, ttl, data; SRV records also priority, weight, port, target."""
+        return [_record_json(record) for record in self._dns.records(zone)]
+
+    def put_zone_records(self, zone: str, records: list[Mapping[str, Any]]) -> None:
+        """Replace all records of a zone but SOA and NS; entries as `zone_records` gives them (SRV by data or parts)."""
+        self._dns.replace_records(zone, [_record_from_json(record) for record in records])
+
+    def zone_names(self) -> list[str]:
+        return self._dns.zone_names()
+
+    # -- inventory -------------------------------------------------------------------------------------------------
+
+    def inventory_vars(self) -> dict[str, dict[str, Any]]:
+        """Variables for the inventory: `all` -> variables of every host, and one entry per machine with its own.
+
+        A machine's entry holds ansible_user and ansible_password of its first account with full rights.
+        """
+        collection = next((key for key in self.spec.tsig_keys if key.collection), None)
+        everywhere: dict[str, Any] = {"lab_dns_server": "127.0.0.1", "lab_dns_port": self.dns_port}
+        if self.spec.zones:
+            everywhere["lab_dns_zone"] = self.spec.zones[0].name
+        if collection:
+            everywhere["lab_tsig_key_name"] = collection.name
+            everywhere["lab_tsig_key_secret"] = collection.secret
+            everywhere["lab_tsig_algorithm"] = collection.algorithm
+        result = {"all": everywhere}
+        for machine in self.machines.values():
+            own: dict[str, Any] = {}
+            for user, account in machine.accounts.items():
+                if account.get("rights", "full") == "full":
+                    own = {"ansible_user": user, "ansible_password": account.get("password", "")}
+                    break
+            result[machine.name] = {**own, **machine.spec.vars}
+        return result
+
+    def groups(self) -> dict[str, dict[str, Any]]:
+        """Inventory groups: name -> {"hosts": [machine names], "vars": {...}}."""
+        result: dict[str, dict[str, Any]] = {
+            "kms_hosts": {"hosts": [], "vars": {}},
+            "kms_clients": {"hosts": [], "vars": {}},
+        }
+        for machine in self.machines.values():
+            for group in machine.spec.groups:
+                result.setdefault(group, {"hosts": [], "vars": {}})["hosts"].append(machine.name)
+        for group, variables in self.spec.group_vars.items():
+            result.setdefault(group, {"hosts": [], "vars": {}})["vars"] = copy.deepcopy(variables)
+        return result
+
+
+def _due(machine: Machine) -> Iterator[int]:
+    if machine.client.next_try is not None:
+        yield machine.client.next_try
+    if machine.host.republish_at is not None:
+        yield machine.host.republish_at
+
+
+# -- records ---------------------------------------------------------------------------------------------------------
+
+
+def _record(line: str, zone: ZoneSpec) -> Record:
+    """`name TYPE data` or `name ttl TYPE data`; names are relative to the zone, @ is the zone itself."""
+    name, second, *rest = line.split()
+    ttl = zone.ttl
+    if second.isdigit():
+        ttl, second, rest = int(second), rest[0], rest[1:]
+    if not rest:
+        raise EstateError(f"zone {zone.name}: record {line!r}: name, type and data are expected")
+    return Record(name, second.upper(), ttl, " ".join(rest))
+
+
+def _record_json(record: Record) -> dict[str, Any]:
+    result: dict[str, Any] = {"name": record.name, "type": record.type, "ttl": record.ttl, "data": record.data}
+    if record.type == "SRV":
+        priority, weight, port, target = record.data.split()
+        result |= {"priority": int(priority), "weight": int(weight), "port": int(port), "target": target}
+    return result
+
+
+def _record_from_json(record: Mapping[str, Any]) -> Record:
+    data = record.get("data")
+    if data is None and record["type"] == "SRV":
+        numbers = f"{record.get('priority', 0)} {record.get('weight', 0)} {record.get('port', codes.KMS_PORT)}"
+        data = f"{numbers} {record['target']}"
+    return Record(record["name"], record["type"], int(record.get("ttl", 3600)), str(data))
+
+
+# -- describe and patch ----------------------------------------------------------------------------------------------
+
+
+def _describe(machine: Machine) -> dict[str, Any]:
+    row = machine.primary
+    status, reason, left = row.license.status(machine.minute) if row else (0, codes.NO_KEY, 0)
+    host_row = machine.kms_product
+    fixed = machine.fixed_host(row)
+    return {
+        "name": machine.name,
+        "fqdn": machine.fqdn,
+        "address": machine.address,
+        "edition": machine.edition.edition_id,
+        "build": machine.spec.build,
+        "version": machine.version,
+        "family": machine.edition.kind,
+        "release": machine.release.release,
+        "caption": machine.caption,
+        "locale": machine.locale.tag,
+        "cmid": machine.cmid,
+        "threshold": machine.edition.threshold,
+        "channel": row.channel_name if row else None,
+        "partial_product_key": row.key.partial if row and row.key else None,
+        "status": codes.STATUS_WORDS[status],
+        "status_code": status,
+        "status_reason": f"0x{reason:08X}",
+        "grace_minutes_remaining": left,
+        "days_left": -(-left // codes.MINUTES_PER_DAY),
+        "kms_host": machine.client.last_host if row and row.channel == "gvlk" and status in (1, 3) else None,
+        "last_error": machine.last_error,
+        "products": [_describe_product(machine, product) for product in machine.products],
+        "settings": {
+            "kms_server": fixed[0] if fixed else None,
+            "kms_port": fixed[1] if fixed else machine.number("KeyManagementServicePort"),
+            "lookup_domain": machine.lookup_domain,
+            "host_caching": machine.host_caching,
+            "activation_type": machine.activation_type,
+            "activation_interval": machine.client.activation_interval,
+            "renewal_interval": machine.client.renewal_interval,
+            "discovered": machine.client.discovered[0] if machine.client.discovered else None,
+        },
+        "host": {
+            "is_kms_host": host_row is not None,
+            "current_count": None if kms.current_count(machine) == codes.NONE_UINT32 else kms.current_count(machine),
+            "required_count": None if host_row is None else kms.required_count(machine),
+            "listening_port": machine.number("KeyManagementServiceListeningPort"),
+            "effective_port": machine.host.config.port,
+            "activation_interval": machine.number("VLActivationInterval", codes.ACTIVATION_INTERVAL),
+            "renewal_interval": machine.number("VLRenewalInterval", codes.RENEWAL_INTERVAL),
+            "dns_publishing": not machine.number("DisableDnsPublishing"),
+            "publish_domains": machine.setting("DnsDomainPublishList"),
+            "low_priority": bool(machine.number("EnableKmsLowPriority")),
+            "restart_pending": host_row is not None and machine.host.config != machine.host_config(),
+            "counters": dict(machine.host.counters),
+            "published": dict(machine.host.published),
+        },
+        "firewall": {rule.name: rule.enabled for rule in machine.firewall.values()},
+        "firewall_on": machine.firewall_on,
+        "registry": {name: data for name, (_, data) in machine.registry.values(SPP_KEY).items()},
+        "sppsvc": {
+            "state": machine.sppsvc.state,
+            "start_mode": machine.sppsvc.start_mode,
+            "restarts": machine.sppsvc.starts,
+        },
+        "counters": dict(machine.counters),
+        "key_in_registry": machine.key_in_registry,
+        "power": machine.power,
+        "reachable_1688": machine.reachable_1688,
+        "internet": machine.internet,
+        "clock_offset_minutes": machine.clock_offset,
+        "patched": machine.patched,
+        "events": [dict(event) for event in machine.events[-50:]],
+    }
+
+
+def _describe_product(machine: Machine, product: Product) -> dict[str, Any]:
+    status, reason, left = product.license.status(machine.minute)
+    fixed = machine.setting("KeyManagementServiceName", product)
+    return {
+        "id": product.id,
+        "name": product.name,
+        "description": product.description,
+        "channel": product.channel_name,
+        "partial_product_key": product.key.partial if product.key else None,
+        "status": codes.STATUS_WORDS[status],
+        "status_code": status,
+        "status_reason": f"0x{reason:08X}",
+        "grace_minutes_remaining": left,
+        "kms_server": fixed,
+        "kms_port": machine.number("KeyManagementServicePort", product=product),
+        "lookup_domain": product.lookup_domain,
+        "activation_type": machine.number("VLActivationType", product=product),
+    }
+
+
+def _attribute(name: str, kind: type) -> Any:
+    def change(machine: Machine, value: Any) -> None:
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ValueError(f"{name}: {kind.__name__} is expected")
+        setattr(machine, name, value)
+
+    return change
+
+
+def _patch_firewall(machine: Machine, value: Mapping[str, bool]) -> None:
+    for name, enabled in value.items():
+        if name not in machine.firewall:
+            raise ValueError(f"no firewall rule {name}; rules: {', '.join(machine.firewall)}")
+        machine.firewall[name].enabled = bool(enabled)
+
+
+def _patch_service(machine: Machine, value: Mapping[str, Any]) -> None:
+    if "start_mode" in value:
+        machine.sppsvc.start_mode = value["start_mode"]
+    state = value.get("state")
+    if state == "Stopped":
+        machine.sppsvc.state = "Stopped"
+    elif state == "Running":
+        machine.sppsvc.start()
+
+
+def _patch_registry(machine: Machine, value: Mapping[str, Any]) -> None:
+    """{"KeyManagementServiceName": "x"} in the licensing key, {"SOFTWARE\\...": {...}} elsewhere; null removes."""
+    for name, data in value.items():
+        if isinstance(data, Mapping):
+            for inner, item in data.items():
+                machine.registry.set(name, inner, item)
+        else:
+            machine.set_setting(name, data)
+
+
+def _patch_licensed(machine: Machine, value: Any) -> None:
+    """true: licensed as its channel is; false: not activated, in what is left of the grace period."""
+    row = machine.primary
+    if row is None:
+        raise ValueError("licensed: the machine has no key")
+    if not value:
+        row.license = License("grace", machine.grace_end)
+    elif row.channel == "gvlk":
+        row.license = License("kms", machine.minute + codes.KMS_VALIDITY)
+    else:
+        machine.license_permanently(row)
+
+
+def _patch_minutes_left(machine: Machine, value: int) -> None:
+    """What is left of the grace period, or of the KMS licence."""
+    row = machine.primary
+    if row is None or row.license.basis == "kms":
+        if row is None:
+            raise ValueError("grace_minutes_left: the machine has no key")
+        row.license.until = machine.minute + value
+        return
+    machine.grace_end = machine.minute + value
+    if row.license.basis == "grace":
+        row.license.until = machine.grace_end
+
+
+def _patch_text_setting(name: str) -> Any:
+    def change(machine: Machine, value: Any) -> None:
+        machine.set_setting(name, None if value is None else str(value))
+
+    return change
+
+
+_PATCHES: dict[str, Any] = {
+    "power": _attribute("power", bool),
+    "reachable_1688": _attribute("reachable_1688", bool),
+    "internet": _attribute("internet", bool),
+    "dns": _attribute("dns", bool),
+    "patched": _attribute("patched", bool),
+    "firewall_on": _attribute("firewall_on", bool),
+    "host_caching": _attribute("host_caching", bool),
+    "cmid": _attribute("cmid", str),
+    "rearms": _attribute("rearms", int),
+    "seed_cmids": _attribute("seed_cmids", int),
+    "clock_offset_minutes": lambda machine, value: _attribute("clock_offset", int)(machine, value),
+    "lookup_domain": lambda machine, value: setattr(machine, "lookup_domain", value),
+    "accounts": lambda machine, value: machine.accounts.update(value),
+    "firewall": _patch_firewall,
+    "sppsvc": _patch_service,
+    "registry": _patch_registry,
+    "licensed": _patch_licensed,
+    "grace_minutes_left": _patch_minutes_left,
+    "kms_server": _patch_text_setting("KeyManagementServiceName"),
+    "kms_port": _patch_text_setting("KeyManagementServicePort"),
+}

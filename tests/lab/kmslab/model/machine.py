@@ -1,0 +1,479 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one machine holds: its edition, its licences and keys, its settings (in the registry), services and firewall.
+
+A machine knows nothing of the network; who asks whom is in `kms.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import codes
+from .catalogue import Catalogue, Edition, KmsGroup, Locale, Release, stable_guid
+from .keys import CHANNELS, Key
+from .registry import SPP_KEY, TCPIP_KEY, WINDOWS_KEY, Data, Registry
+from .spec import EstateError, MachineSpec
+
+KMS_RULE = "SPPSVC-In-TCP"
+KMS_COUNTERS = (
+    "TotalRequests",
+    "FailedRequests",
+    "UnlicensedRequests",
+    "LicensedRequests",
+    "OOBGraceRequests",
+    "OOTGraceRequests",
+    "NonGenuineGraceRequests",
+    "NotificationRequests",
+)
+#: Licences without a key that lie beside the edition's own ones on every machine.
+_OTHER_CHANNELS = ("OEM_DM", "OEM_COA_NSLP", "OEM_SLP")
+
+
+@dataclass
+class License:
+    """How far a product is licensed.  `basis`: none (no key), grace (not activated), kms, permanent."""
+
+    basis: str = "none"
+    until: int = 0
+    """Minute at which the grace period or the KMS licence ends."""
+    reason: int | None = None
+    """HRESULT of the last failed activation since then."""
+    permanent_reason: int = 0
+
+    def status(self, now: int) -> tuple[int, int, int]:
+        """(LicenseStatus, LicenseStatusReason, GracePeriodRemaining) at this minute."""
+        left = self.until - now
+        if self.basis == "none":
+            return 0, codes.NO_KEY, 0
+        if self.basis == "permanent":
+            return 1, self.permanent_reason, 0
+        if self.basis == "kms":
+            if left > 0:
+                return 1, codes.LICENSED_VOLUME, left
+            left += codes.GRACE
+            if left > 0:
+                return 3, self.reason or codes.IN_OOT_GRACE, left
+        elif left > 0:
+            return 2, self.reason or codes.IN_OOB_GRACE, left
+        return 5, self.reason or codes.GRACE_EXPIRED, 0
+
+
+@dataclass
+class Product:
+    """One licence (SKU) on a machine; at most one Windows licence has a key."""
+
+    id: str
+    name: str
+    description: str
+    family: str
+    channel: str
+    application: str = codes.WINDOWS_APPLICATION
+    addon: bool = False
+    group: KmsGroup | None = None
+    key: Key | None = None
+    license: License = field(default_factory=License)
+    host_pid: str | None = None
+    activation_type: int | None = None
+    lookup_domain: str | None = None
+    rearms: int = 1001
+
+    @property
+    def channel_name(self) -> str | None:
+        return CHANNELS[self.channel][1] if self.key else None
+
+
+@dataclass
+class Service:
+    """A Windows service.  After a stop it shows `Stop Pending` for one read."""
+
+    name: str
+    display_name: str
+    state: str = "Running"
+    start_mode: str = "Auto"
+    delayed: bool = False
+    process_id: int = 0
+    starts: int = 0
+    on_start: Callable[[], None] | None = None
+
+    def start(self) -> int:
+        """StartService: 0, 10 when it is running or still stopping, 14 when disabled."""
+        if self.start_mode == "Disabled":
+            return 14
+        if self.state != "Stopped":
+            return 10
+        self.state = "Running"
+        self.starts += 1
+        if self.on_start:
+            self.on_start()
+        return 0
+
+    def stop(self) -> int:
+        """StopService: 0, 5 when it does not run."""
+        if self.state != "Running":
+            return 5
+        self.state = "Stop Pending"
+        return 0
+
+    def read_state(self) -> str:
+        """The state as one read sees it; a stop that was pending is complete afterwards."""
+        state = self.state
+        if state == "Stop Pending":
+            self.state = "Stopped"
+        return state
+
+
+@dataclass
+class FirewallRule:
+    """An inbound rule that allows one TCP port."""
+
+    name: str
+    display_name: str
+    group: str
+    enabled: bool
+    port: int
+    profiles: int = 3
+    source_type: int = 1
+
+
+@dataclass
+class HostConfig:
+    """The settings of a KMS host that take effect when its service starts."""
+
+    port: int
+    activation_interval: int
+    renewal_interval: int
+    publishing: bool
+    domains: tuple[tuple[str, int, int], ...]
+
+
+@dataclass
+class HostState:
+    """What a KMS host remembers of its clients."""
+
+    config: HostConfig
+    cache: dict[str, int] = field(default_factory=dict)
+    """CMID -> minute of its last request."""
+    asked: bool = False
+    """Whether a request has come since the service started."""
+    highest_threshold: int = 0
+    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KMS_COUNTERS, 0))
+    published: dict[str, str] = field(default_factory=dict)
+    """Zone -> the SRV data that this host registered there."""
+    republish_at: int | None = None
+
+
+@dataclass
+class ClientState:
+    """What a KMS client remembers: the discovered host, the intervals it was told, when it tries next."""
+
+    discovered: tuple[str, int, str] | None = None
+    """(name, port, address)"""
+    last_host: str | None = None
+    activation_interval: int = codes.ACTIVATION_INTERVAL
+    renewal_interval: int = codes.RENEWAL_INTERVAL
+    next_try: int | None = None
+
+
+class Machine:
+    """One simulated machine.  `clock` gives the estate's minute; the machine's own clock may be off."""
+
+    def __init__(self, spec: MachineSpec, catalogue: Catalogue, *, clock: Callable[[], int], address: str) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.catalogue = catalogue
+        self._clock = clock
+        self.address = spec.address or address
+        try:
+            self.edition: Edition = catalogue.edition(spec.edition, spec.build)
+        except LookupError as error:
+            raise EstateError(f"machine {spec.name}: {error}") from None
+        if spec.locale not in catalogue.locales:
+            raise EstateError(f"machine {spec.name}: locale {spec.locale}; known: {', '.join(catalogue.locales)}")
+        self.release: Release = catalogue.release(self.edition, spec.build)
+        self.locale: Locale = catalogue.locales[spec.locale]
+        self.revision = spec.revision if spec.revision is not None else catalogue.revisions.get(spec.build, 1)
+        self.power = spec.power
+        self.reachable_1688 = spec.reachable_1688
+        self.internet = spec.internet
+        self.dns = spec.dns
+        self.patched = spec.patched
+        self.firewall_on = spec.firewall_on
+        self.clock_offset = spec.clock_offset_minutes
+        self.cmid = spec.cmid or stable_guid("cmid", spec.name)
+        self.accounts = dict(spec.accounts)
+        self.seed_cmids = spec.seed_cmids
+        self.rearms = spec.rearms
+        self.host_caching = spec.host_caching
+        self.lookup_domain = spec.lookup_domain
+        self.activation_type = 0
+        self.key_in_registry = False
+        self.last_error: dict[str, str] | None = None
+        self.events: list[dict[str, Any]] = []
+        self.counters = {"key_installs": 0, "activation_attempts": 0, "activations_spent": 0, "license_refreshes": 0}
+        self.grace_end = clock() + spec.grace_minutes_left
+        self.registry = self._make_registry()
+        self.products = self._make_products()
+        self.services = self._make_services()
+        self.firewall = self._make_firewall()
+        self.client = ClientState()
+        self.host = HostState(self.host_config())
+
+    # -- make-up ---------------------------------------------------------------------------------------------------
+
+    @property
+    def minute(self) -> int:
+        """The true minute; licences run by it."""
+        return self._clock()
+
+    @property
+    def own_clock(self) -> int:
+        """The minute on this machine's own clock, which KMS requests carry."""
+        return self._clock() + self.clock_offset
+
+    @property
+    def version(self) -> str:
+        """Version as the licensing service reports it, such as 10.0.20348.2849."""
+        return f"{self.kernel}.{self.spec.build}.{self.revision}"
+
+    @property
+    def kernel(self) -> str:
+        return {7600: "6.1", 7601: "6.1", 9200: "6.2", 9600: "6.3"}.get(self.spec.build, "10.0")
+
+    @property
+    def sku(self) -> int:
+        return self.edition.skus[-1 if self.spec.core else 0]
+
+    @property
+    def caption(self) -> str:
+        title = self.locale.titles.get(self.edition.title, self.edition.title)
+        return f"Microsoft {self.release.name} {title}"
+
+    @property
+    def domain(self) -> str | None:
+        return self.spec.domain
+
+    @property
+    def dns_suffix(self) -> str | None:
+        return self.spec.dns_suffix or self.spec.domain
+
+    @property
+    def fqdn(self) -> str:
+        return f"{self.name}.{self.dns_suffix}" if self.dns_suffix else self.name
+
+    def _make_registry(self) -> Registry:
+        registry = Registry()
+        spec = self.spec
+        registry.set(WINDOWS_KEY, "EditionID", self.edition.edition_id)
+        registry.set(WINDOWS_KEY, "ProductName", self.caption.removeprefix("Microsoft "))
+        registry.set(WINDOWS_KEY, "CurrentBuild", str(spec.build))
+        registry.set(WINDOWS_KEY, "CurrentBuildNumber", str(spec.build))
+        registry.set(WINDOWS_KEY, "CurrentVersion", "6.3" if self.kernel == "10.0" else self.kernel)
+        if self.edition.kind == "server":
+            registry.set(WINDOWS_KEY, "InstallationType", "Server Core" if spec.core else "Server")
+        else:
+            registry.set(WINDOWS_KEY, "InstallationType", "Client")
+        if self.kernel == "10.0":
+            registry.set(WINDOWS_KEY, "UBR", self.revision)
+        registry.set(TCPIP_KEY, "Hostname", self.name)
+        registry.set(TCPIP_KEY, "Domain", self.dns_suffix or "")
+        registry.set(TCPIP_KEY, "NV Domain", self.dns_suffix or "")
+        registry.set(TCPIP_KEY, "SearchList", ",".join(spec.search_list))
+        registry.set(SPP_KEY, "InactivityShutdownDelay", 30)
+        registry.set(SPP_KEY, "KeepRunningThresholdMins", 15)
+        registry.set(SPP_KEY, "VLActivationInterval", codes.ACTIVATION_INTERVAL)
+        registry.set(SPP_KEY, "VLRenewalInterval", codes.RENEWAL_INTERVAL)
+        registry.set(SPP_KEY, "KeyManagementServiceName", spec.kms_server)
+        registry.set(SPP_KEY, "KeyManagementServicePort", str(spec.kms_port) if spec.kms_port else None)
+        if not spec.dns_publishing:
+            registry.set(SPP_KEY, "DisableDnsPublishing", 1)
+        for path, values in spec.registry.items():
+            registry.create_key(path)
+            for name, data in values.items():
+                registry.set(path, name, data)
+        return registry
+
+    def _make_products(self) -> list[Product]:
+        edition, release = self.edition, self.release
+
+        def product(token: str, channel: str, group: KmsGroup | None = None) -> Product:
+            return Product(
+                stable_guid("product", edition.kind, release.release, edition.edition_id, token),
+                f"Windows(R), {edition.edition_id} edition",
+                f"Windows(R) Operating System, {token} channel",
+                edition.edition_id,
+                channel,
+                group=group,
+            )
+
+        rows = [product(token, channel) for channel, (token, _) in CHANNELS.items() if channel != "csvlk"]
+        rows += [product(group.description, "csvlk", group) for group in self.catalogue.hostable(edition, release)]
+        rows += [product(token, "oem") for token in _OTHER_CHANNELS]
+        if edition.kind == "server" and self.spec.build >= 9600:
+            rows.append(product("VIRTUAL_MACHINE_ACTIVATION", "avma"))
+        for item in self.spec.extra_products:
+            try:
+                rows.append(Product(**{"id": stable_guid("extra", str(item.get("name"))), "channel": "oem", **item}))
+            except TypeError as error:
+                raise EstateError(f"machine {self.name}: extra_products: {error}") from None
+        return sorted(rows, key=lambda row: row.id)
+
+    def _make_services(self) -> dict[str, Service]:
+        services = [
+            Service("Dnscache", "DNS Client", process_id=1220),
+            Service("EventLog", "Windows Event Log", process_id=1092),
+            Service("mpssvc", "Windows Defender Firewall", process_id=1984),
+            Service("sppsvc", self.locale.sppsvc, self.spec.sppsvc, delayed=True, process_id=4312),
+            Service("W32Time", "Windows Time", process_id=1308),
+            Service("WinRM", "Windows Remote Management (WS-Management)", process_id=2804),
+        ]
+        return {service.name.lower(): service for service in services}
+
+    def _make_firewall(self) -> dict[str, FirewallRule]:
+        rules = [
+            FirewallRule(KMS_RULE, self.locale.rule, self.locale.group, False, codes.KMS_PORT),
+            FirewallRule(
+                "WINRM-HTTP-In-TCP",
+                "Windows Remote Management (HTTP-In)",
+                "Windows Remote Management",
+                True,
+                5985,
+            ),
+            FirewallRule(
+                "RemoteDesktop-UserMode-In-TCP", "Remote Desktop - User Mode (TCP-In)", "Remote Desktop", True, 3389
+            ),
+        ]
+        named = {rule.name: rule for rule in rules}
+        for name, enabled in self.spec.firewall.items():
+            if name not in named:
+                raise EstateError(f"machine {self.name}: firewall rule {name}; known: {', '.join(named)}")
+            named[name].enabled = enabled
+        return named
+
+    # -- settings (kept in the registry) ---------------------------------------------------------------------------
+
+    def setting(self, name: str, product: Product | None = None) -> Data | None:
+        """A value of the licensing key, or of one product's subkey there."""
+        return self.registry.get(_settings_key(product), name)
+
+    def set_setting(self, name: str, data: Data | None, product: Product | None = None) -> None:
+        self.registry.set(_settings_key(product), name, data)
+
+    def number(self, name: str, default: int = 0, product: Product | None = None) -> int:
+        """A numeric setting; ports are kept as text (REG_SZ)."""
+        try:
+            return int(self.setting(name, product) or default)  # type: ignore[arg-type]
+        except (TypeError, ValueError):
+            return default
+
+    def fixed_host(self, product: Product | None) -> tuple[str, int] | None:
+        """The KMS host that is set, the product's before the application's before the machine's; port 0 = default."""
+        paths = [SPP_KEY]
+        if product is not None:
+            paths = [_settings_key(product), f"{SPP_KEY}\\{product.application}", SPP_KEY]
+        for path in paths:
+            name = self.registry.get(path, "KeyManagementServiceName")
+            if name:
+                port = self.registry.get(path, "KeyManagementServicePort")
+                return str(name), int(port) if isinstance(port, (str, int)) and str(port).isdigit() else 0
+        return None
+
+    def host_config(self) -> HostConfig:
+        """The KMS host settings as the registry has them now."""
+        listed = self.setting("DnsDomainPublishList")
+        domains: list[tuple[str, int, int]] = []
+        for line in listed if isinstance(listed, list) else []:
+            name, *numbers = (part.strip() for part in line.split(","))
+            priority, weight = ([int(number) if number.isdigit() else 0 for number in numbers] + [0, 0])[:2]
+            if name:
+                domains.append((name, priority, weight))
+        if not domains and self.dns_suffix:
+            domains = [(self.dns_suffix, 0, 0)]
+        return HostConfig(
+            port=self.number("KeyManagementServiceListeningPort") or codes.KMS_PORT,
+            activation_interval=self.number("VLActivationInterval", codes.ACTIVATION_INTERVAL),
+            renewal_interval=self.number("VLRenewalInterval", codes.RENEWAL_INTERVAL),
+            publishing=not self.number("DisableDnsPublishing"),
+            domains=tuple(domains),
+        )
+
+    # -- licences --------------------------------------------------------------------------------------------------
+
+    @property
+    def keyed(self) -> list[Product]:
+        return [product for product in self.products if product.key]
+
+    @property
+    def primary(self) -> Product | None:
+        """The Windows licence that has the key."""
+        return next((row for row in self.keyed if row.application == codes.WINDOWS_APPLICATION and not row.addon), None)
+
+    @property
+    def kms_product(self) -> Product | None:
+        """The licence that makes this machine a KMS host, if it is activated."""
+        row = self.primary
+        return row if row and row.channel == "csvlk" and row.license.status(self.minute)[0] == 1 else None
+
+    def product(self, product_id: str) -> Product | None:
+        return next((row for row in self.products if row.id == product_id.lower()), None)
+
+    def install(self, key: Key) -> Product:
+        """Put a key that fits on its licence; the key of another Windows licence goes."""
+        row = next(
+            row
+            for row in self.products
+            if row.channel == key.channel and row.group is key.group and row.application == codes.WINDOWS_APPLICATION
+        )
+        for other in self.keyed:
+            if other.application == row.application and not other.addon:
+                self.remove_key(other)
+        row.key = key
+        row.license = License("grace", self.grace_end)
+        self.client.next_try = self.minute if key.channel == "gvlk" else None
+        self.key_in_registry = True
+        return row
+
+    def remove_key(self, row: Product) -> None:
+        row.key = None
+        row.license = License()
+        row.host_pid = None
+        row.activation_type = None
+        self.client.next_try = None
+
+    def license_permanently(self, row: Product) -> None:
+        reason = 0 if row.channel == "retail" else codes.LICENSED_VOLUME
+        row.license = License("permanent", permanent_reason=reason)
+
+    def product_key_id(self, row: Product) -> str | None:
+        """The extended product ID of a keyed licence (invented, of the usual shape)."""
+        if row.key is None:
+            return None
+        digits = int(hashlib.sha256(f"{self.name}/{row.id}/{row.key.partial}".encode()).hexdigest(), 16)
+        group, serial = digits % 90000 + 10000, digits // 97 % 10**6
+        return f"03612-{group}-000-{serial:06d}-03-{self.locale.lcid}-{self.spec.build}.0000-0602026"
+
+    def installation_id(self, row: Product) -> str | None:
+        if row.key is None:
+            return None
+        digits = int(hashlib.sha256(f"iid/{self.name}/{row.id}/{row.key.partial}".encode()).hexdigest(), 16)
+        return f"{digits % 10**63:063d}"
+
+    @property
+    def sppsvc(self) -> Service:
+        return self.services["sppsvc"]
+
+    def open_port(self, port: int) -> bool:
+        """Whether the firewall lets an inbound TCP connection to this port through."""
+        return not self.firewall_on or any(rule.enabled and rule.port == port for rule in self.firewall.values())
+
+    def log(self, event: int, **details: Any) -> None:
+        """Remember an event of the licensing service (the numbers are Windows' event IDs)."""
+        self.events.append({"event": event, "minute": self.own_clock, **details})
+
+
+def _settings_key(product: Product | None) -> str:
+    return SPP_KEY if product is None else f"{SPP_KEY}\\{product.application}\\{product.id}"

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading an estate file (format: tests/lab/README.md) into plain data, with errors that name the place."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .keys import well_formed
+
+_RANGE = re.compile(r"(.*)\[(\d+):(\d+)\](.*)")
+
+
+class EstateError(ValueError):
+    """The estate file says something that cannot be; the message names the entry."""
+
+
+@dataclass
+class MachineSpec:
+    """One machine as the estate file describes it; the README explains every field."""
+
+    name: str
+    edition: str
+    build: int
+    revision: int | None = None
+    core: bool = False
+    media: str = "volume"
+    key: str | None = field(default=None, repr=False)
+    licensed: bool = False
+    grace_minutes_left: int = 43200
+    domain: str | None = None
+    dns_suffix: str | None = None
+    search_list: list[str] = field(default_factory=list)
+    domain_controller: bool = False
+    locale: str = "en-US"
+    cmid: str | None = None
+    address: str | None = None
+    accounts: dict[str, dict[str, str]] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    vars: dict[str, Any] = field(default_factory=dict)
+    power: bool = True
+    reachable_1688: bool = True
+    internet: bool = True
+    dns: bool = True
+    clock_offset_minutes: int = 0
+    kms_server: str | None = None
+    kms_port: int | None = None
+    lookup_domain: str | None = None
+    host_caching: bool = True
+    dns_publishing: bool = True
+    firewall: dict[str, bool] = field(default_factory=dict)
+    firewall_on: bool = True
+    patched: bool = True
+    seed_cmids: int = 0
+    rearms: int = 3
+    firmware_key: str | None = field(default=None, repr=False)
+    sppsvc: str = "Stopped"
+    registry: dict[str, dict[str, Any]] = field(default_factory=dict)
+    extra_products: list[dict[str, Any]] = field(default_factory=list)
+    subclassed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class KeySpec:
+    """A product key of the organisation."""
+
+    key: str = field(repr=False)
+    channel: str
+    group: str | None = None
+    editions: list[str] = field(default_factory=list)
+    activations: int | None = None
+    hosts: int = 6
+    blocked: bool = False
+
+
+@dataclass
+class GrantSpec:
+    """Who may update what in a zone: a TSIG key by name."""
+
+    key: str
+    names: list[str] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+
+
+@dataclass
+class ZoneSpec:
+    """A DNS zone; `host_updates` is none, any or owner."""
+
+    name: str
+    ttl: int = 3600
+    records: list[str] = field(default_factory=list)
+    update: list[GrantSpec] = field(default_factory=list)
+    host_updates: str = "none"
+    permission_first: bool = True
+
+
+@dataclass
+class TsigSpec:
+    """A TSIG key; `collection: true` marks the one that the inventory hands to the collection."""
+
+    name: str
+    secret: str = field(repr=False)
+    algorithm: str = "hmac-sha256"
+    collection: bool = False
+
+
+@dataclass
+class EstateSpec:
+    """A whole estate file."""
+
+    name: str
+    domain: str
+    clock: str = "2026-03-02T08:00:00Z"
+    seed: int = 1
+    client_order: str = "rfc2782"
+    count_survives_restart: bool = False
+    keys: list[KeySpec] = field(default_factory=list)
+    tsig_keys: list[TsigSpec] = field(default_factory=list)
+    zones: list[ZoneSpec] = field(default_factory=list)
+    group_vars: dict[str, dict[str, Any]] = field(default_factory=dict)
+    machines: list[MachineSpec] = field(default_factory=list)
+
+
+def read_estate(path: Path) -> EstateSpec:
+    """Read and check an estate file."""
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise EstateError(f"{path.name}: not YAML: {error}") from None
+    return parse_estate(data, path.name)
+
+
+def parse_estate(data: Any, origin: str = "estate") -> EstateSpec:
+    """Check the parsed content of an estate file."""
+    if not isinstance(data, Mapping):
+        raise EstateError(f"{origin}: a mapping is expected")
+    data = {"name": origin.rpartition(".")[0] or origin, **data}
+    defaults = data.pop("defaults", {})
+    entries = data.pop("machines", [])
+    nested = {
+        "keys": [_make(KeySpec, item, f"{origin}: keys[{i}]") for i, item in enumerate(data.pop("keys", []))],
+        "tsig_keys": [
+            _make(TsigSpec, item, f"{origin}: tsig_keys[{i}]") for i, item in enumerate(data.pop("tsig_keys", []))
+        ],
+        "zones": [_zone(item, f"{origin}: zones[{i}]") for i, item in enumerate(data.pop("zones", []))],
+    }
+    spec: EstateSpec = _make(EstateSpec, {**data, **nested}, origin)
+    for entry in entries:
+        for name in _expand(str(entry.get("name", ""))):
+            where = f"{origin}: machine {name or '?'}"
+            merged = {**defaults, **entry, "name": name}
+            for mapping in ("accounts", "vars", "firewall", "registry"):
+                if mapping in merged:
+                    merged[mapping] = {**(defaults.get(mapping) or {}), **(entry.get(mapping) or {})}
+            spec.machines.append(_make(MachineSpec, merged, where))
+    _check(spec, origin)
+    return spec
+
+
+def _zone(item: Any, where: str) -> ZoneSpec:
+    item = dict(item)
+    item["update"] = [_make(GrantSpec, grant, f"{where}: update") for grant in item.get("update", [])]
+    zone: ZoneSpec = _make(ZoneSpec, item, where)
+    return zone
+
+
+def _make(kind: type[Any], item: Any, where: str) -> Any:
+    if not isinstance(item, Mapping):
+        raise EstateError(f"{where}: a mapping is expected")
+    known = {one.name: one for one in dataclasses.fields(kind)}
+    unknown = sorted(set(item) - set(known))
+    if unknown:
+        raise EstateError(f"{where}: unknown field {', '.join(map(str, unknown))}; known: {', '.join(known)}")
+    missing = [
+        name
+        for name, one in known.items()
+        if name not in item and one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
+    ]
+    if missing:
+        raise EstateError(f"{where}: {', '.join(missing)} missing")
+    return kind(**item)
+
+
+def _expand(name: str) -> Iterator[str]:
+    """`pc-[01:03]` -> pc-01, pc-02, pc-03, the range notation of Ansible inventories."""
+    match = _RANGE.fullmatch(name)
+    if not match:
+        yield name
+        return
+    head, low, high, tail = match.groups()
+    for number in range(int(low), int(high) + 1):
+        yield f"{head}{number:0{len(low)}d}{tail}"
+
+
+def _check(spec: EstateSpec, origin: str) -> None:
+    choices = {
+        "client_order": ({spec.client_order}, {"rfc2782", "random"}),
+        "host_updates": ({zone.host_updates for zone in spec.zones}, {"none", "any", "owner"}),
+        "media": ({machine.media for machine in spec.machines}, {"volume", "retail", "none"}),
+        "channel": ({key.channel for key in spec.keys}, {"csvlk", "mak", "retail"}),
+        "sppsvc": ({machine.sppsvc for machine in spec.machines}, {"Running", "Stopped"}),
+    }
+    for name, (used, allowed) in choices.items():
+        if used - allowed:
+            raise EstateError(
+                f"{origin}: {name} is one of {', '.join(sorted(allowed))}, not {', '.join(used - allowed)}"
+            )
+    for number, key in enumerate(spec.keys):
+        if not well_formed(key.key):
+            raise EstateError(f"{origin}: keys[{number}]: not of the shape of a product key")
+    names = [machine.name for machine in spec.machines]
+    double = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) != len(names) else []
+    if double:
+        raise EstateError(f"{origin}: two machines are called {', '.join(double)}")

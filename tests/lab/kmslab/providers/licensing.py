@@ -1,0 +1,448 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SoftwareLicensingService, SoftwareLicensingProduct, SoftwareLicensingTokenActivationLicense.
+
+Which properties and methods a machine has depends on its Windows generation, see `base.GENERATIONS`.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from ..cim import CimClass, Instance, Value, WmiError
+from ..model import codes, kms, operations
+from ..model.machine import KMS_COUNTERS, Machine, Product
+from .base import BaseProvider, Handler, fields, methods, text_key
+
+if TYPE_CHECKING:
+    from ..model.estate import Estate
+
+_NEVER = datetime.datetime(1601, 1, 1, tzinfo=datetime.timezone.utc)
+
+_SHARED = """
+DiscoveredKeyManagementServiceMachineName string
+DiscoveredKeyManagementServiceMachinePort uint32
+DiscoveredKeyManagementServiceMachineIpAddress string 8+
+IsKeyManagementServiceMachine uint32
+KeyManagementServiceCurrentCount uint32
+KeyManagementServiceFailedRequests uint32
+KeyManagementServiceLicensedRequests uint32
+KeyManagementServiceLookupDomain string 8+
+KeyManagementServiceMachine string
+KeyManagementServiceNonGenuineGraceRequests uint32
+KeyManagementServiceNotificationRequests uint32
+KeyManagementServiceOOBGraceRequests uint32
+KeyManagementServiceOOTGraceRequests uint32
+KeyManagementServiceProductKeyID string
+KeyManagementServiceTotalRequests uint32
+KeyManagementServiceUnlicensedRequests uint32
+RequiredClientCount uint32
+TokenActivationAdditionalInfo string
+TokenActivationCertificateThumbprint string
+TokenActivationGrantNumber uint32
+TokenActivationILID string
+TokenActivationILVID uint32
+VLActivationInterval uint32
+VLRenewalInterval uint32
+VLActivationTypeEnabled uint32 8+
+"""
+
+_SERVICE = """
+Version string key
+ClientMachineID string
+KeyManagementServiceActivationDisabled boolean -8.1
+KeyManagementServiceDnsPublishing boolean
+KeyManagementServiceHostCaching boolean
+KeyManagementServiceListeningPort uint32
+KeyManagementServiceLowPriority boolean
+KeyManagementServicePort uint32 8+
+OA2xBiosMarkerMinorVersion uint32 8+
+OA2xBiosMarkerStatus uint32 8+
+OA3xOriginalProductKey string 8+
+OA3xOriginalProductKeyDescription string 8+
+OA3xOriginalProductKeyPkPn string 8+
+PolicyCacheRefreshRequired uint32
+RemainingWindowsReArmCount uint32
+SubscriptionType uint32 23H2+
+SubscriptionStatus uint32 23H2+
+SubscriptionEdition string 23H2+
+SubscriptionExpiry string 23H2+
+AzureMetadataResponse string 23H2+
+EmitWindowsMeter uint32 23H2+
+""" + _SHARED.replace("VLActivationTypeEnabled uint32 8+\n", "")
+
+_PRODUCT = (
+    """
+ID string key
+ADActivationCsvlkPid string 8+
+ADActivationCsvlkSkuId string 8+
+ADActivationObjectDN string 8+
+ADActivationObjectName string 8+
+ApplicationID string
+AutomaticVMActivationHostDigitalPid2 string 8.1+
+AutomaticVMActivationHostMachineName string 8.1+
+AutomaticVMActivationLastActivationTime datetime 8.1+
+Description string
+EvaluationEndDate datetime
+ExtendedGrace uint32
+GenuineStatus uint32
+GracePeriodRemaining uint32
+IAID string 8.1+
+KeyManagementServicePort uint32
+LicenseDependsOn string
+LicenseFamily string
+LicenseIsAddon boolean
+LicenseStatus uint32
+LicenseStatusReason uint32
+MachineURL string
+Name string
+OfflineInstallationId string
+PartialProductKey string
+ProcessorURL string
+ProductKeyChannel string 8.1+
+ProductKeyID string
+ProductKeyID2 string 8+
+ProductKeyURL string
+RemainingAppReArmCount uint32 8+
+RemainingSkuReArmCount uint32 8+
+TrustedTime datetime
+UseLicenseURL string
+ValidationURL string 8+
+VLActivationType uint32 8+
+"""
+    + _SHARED
+)
+
+_TOKEN = """
+ID string key
+ILID string
+ILVID uint32
+AdditionalInfo string
+AuthorizationStatus uint32
+Description string
+ExpirationDate datetime
+"""
+
+_AD_CONFIRMATION = "ProductKey string, ConfirmationID string, ActivationObjectName string"
+_SERVICE_METHODS = f"""
+InstallProductKey(ProductKey string)
+InstallLicense(License string)
+InstallLicensePackage(LicensePackage string)
+SetKeyManagementServiceMachine(MachineName string)
+ClearKeyManagementServiceMachine()
+SetKeyManagementServicePort(PortNumber uint32)
+ClearKeyManagementServicePort()
+SetKeyManagementServiceLookupDomain(LookupDomain string) 8+
+ClearKeyManagementServiceLookupDomain() 8+
+SetVLActivationInterval(ActivationInterval uint32)
+SetVLRenewalInterval(RenewalInterval uint32)
+ClearProductKeyFromRegistry()
+AcquireGenuineTicket(TemplateId string, ServerUrl string)
+ReArmWindows()
+ReArmApp(ApplicationId string) 8.1+
+RefreshLicenseStatus()
+SetKeyManagementServiceListeningPort(PortNumber uint32)
+ClearKeyManagementServiceListeningPort()
+DisableKeyManagementServiceActivation(DisableActivation boolean) -8.1
+DisableKeyManagementServiceDnsPublishing(DisablePublishing boolean)
+EnableKeyManagementServiceLowPriority(EnableLowPriority boolean)
+DisableKeyManagementServiceHostCaching(DisableCaching boolean)
+GenerateActiveDirectoryOfflineActivationId(ProductKey string) -> (InstallationID string) 8+
+DepositActiveDirectoryOfflineActivationConfirmation({_AD_CONFIRMATION}) 8+
+DoActiveDirectoryOnlineActivation(ProductKey string, ActivationObjectName string) 8+
+SetVLActivationTypeEnabled(ActivationType uint32) 8+
+ClearVLActivationTypeEnabled() 8+
+"""
+
+_PRODUCT_METHODS = """
+Activate()
+UninstallProductKey()
+DepositOfflineConfirmationId(InstallationId string, ConfirmationId string)
+GetPolicyInformationDWord(PolicyName string) -> (PolicyValue uint32) read
+GetPolicyInformationString(PolicyName string) -> (PolicyValue string) read
+SetKeyManagementServiceMachine(MachineName string)
+ClearKeyManagementServiceMachine()
+SetKeyManagementServicePort(PortNumber uint32)
+ClearKeyManagementServicePort()
+SetKeyManagementServiceLookupDomain(LookupDomain string) 8+
+ClearKeyManagementServiceLookupDomain() 8+
+GetTokenActivationGrants() -> (Grants string[]) read
+GenerateTokenActivationChallenge() -> (Challenge string) read
+DepositTokenActivationResponse(Challenge string, Response string, CertChain string)
+SetVLActivationTypeEnabled(ActivationType uint32) 8+
+ClearVLActivationTypeEnabled() 8+
+ReArmSku() 8+
+"""
+
+
+class _LicensingProvider(BaseProvider):
+    """Any access starts the licensing service when it is stopped, as on Windows; a disabled one is an error."""
+
+    def wake(self) -> None:
+        service = self.machine.sppsvc
+        if service.start_mode == "Disabled" and service.state != "Running":
+            raise WmiError(codes.SERVICE_DISABLED)
+        if service.state == "Stopped":
+            service.state = "Running"
+            if service.on_start:
+                service.on_start()
+
+    def instances(self) -> Iterable[Instance]:
+        with self.estate.lock:
+            self.wake()
+            return super().instances()
+
+    def invoke(self, keys: Instance | None, method: str, arguments: Instance) -> Instance:
+        with self.estate.lock:
+            self.wake()
+            return super().invoke(keys, method, arguments)
+
+
+def _kms_host_values(machine: Machine, shows: bool) -> dict[str, Value]:
+    """The host's counters, or 0xFFFFFFFF where this object is not that of a KMS host."""
+    host = machine.kms_product is not None and shows
+    values: dict[str, Value] = {
+        f"KeyManagementService{name}": machine.host.counters[name] if host else codes.NONE_UINT32
+        for name in KMS_COUNTERS
+    }
+    values["IsKeyManagementServiceMachine"] = int(host)
+    values["KeyManagementServiceCurrentCount"] = kms.current_count(machine) if host else codes.NONE_UINT32
+    values["RequiredClientCount"] = kms.required_count(machine) if host else codes.NONE_UINT32
+    return values
+
+
+def _client_values(machine: Machine, product: Product | None) -> dict[str, Value]:
+    """What both objects show of a KMS client: the discovered host, its product ID, the intervals."""
+    found = machine.client.discovered if product and product.channel == "gvlk" and product.key else None
+    is_host = machine.kms_product is not None
+    return {
+        "DiscoveredKeyManagementServiceMachineName": found[0] if found else None,
+        "DiscoveredKeyManagementServiceMachinePort": found[1] if found else 0,
+        "DiscoveredKeyManagementServiceMachineIpAddress": found[2] if found else None,
+        "KeyManagementServiceProductKeyID": product.host_pid if product else None,
+        "VLActivationInterval": machine.number("VLActivationInterval", codes.ACTIVATION_INTERVAL)
+        if is_host
+        else machine.client.activation_interval,
+        "VLRenewalInterval": machine.number("VLRenewalInterval", codes.RENEWAL_INTERVAL)
+        if is_host
+        else machine.client.renewal_interval,
+        "TokenActivationILVID": codes.NONE_UINT32,
+        "TokenActivationGrantNumber": codes.NONE_UINT32,
+    }
+
+
+class ServiceProvider(_LicensingProvider):
+    """SoftwareLicensingService: one instance, keyed by its version."""
+
+    def __init__(self, estate: Estate, machine: Machine) -> None:
+        super().__init__(estate, machine)
+        build = machine.spec.build
+        self.cim_class = CimClass(
+            "root/cimv2", "SoftwareLicensingService", fields(_SERVICE, build), methods(_SERVICE_METHODS, build)
+        )
+        self.handlers = {name: self._checked(handler) for name, handler in self._handlers().items()}
+
+    def rows(self) -> Iterable[dict[str, Value]]:
+        machine = self.machine
+        return [
+            {
+                **_kms_host_values(machine, True),
+                **_client_values(machine, machine.primary),
+                "Version": machine.version,
+                "ClientMachineID": machine.cmid,
+                "KeyManagementServiceActivationDisabled": False,
+                "KeyManagementServiceDnsPublishing": not machine.number("DisableDnsPublishing"),
+                "KeyManagementServiceHostCaching": machine.host_caching,
+                "KeyManagementServiceListeningPort": machine.number("KeyManagementServiceListeningPort"),
+                "KeyManagementServiceLookupDomain": machine.lookup_domain,
+                "KeyManagementServiceLowPriority": bool(machine.number("EnableKmsLowPriority")),
+                "KeyManagementServiceMachine": machine.setting("KeyManagementServiceName"),
+                "KeyManagementServicePort": machine.number("KeyManagementServicePort"),
+                "OA2xBiosMarkerMinorVersion": 1,
+                "OA2xBiosMarkerStatus": 0,
+                "OA3xOriginalProductKey": machine.spec.firmware_key or "",
+                "OA3xOriginalProductKeyDescription": "",
+                "OA3xOriginalProductKeyPkPn": "",
+                "PolicyCacheRefreshRequired": 0,
+                "RemainingWindowsReArmCount": machine.rearms,
+                "SubscriptionType": codes.NONE_UINT32,
+                "SubscriptionStatus": codes.NONE_UINT32,
+                "SubscriptionEdition": "UNKNOWN",
+            }
+        ]
+
+    def _checked(self, handler: Handler) -> Handler:
+        def run(keys: Instance | None, arguments: Instance) -> Instance | None:
+            if text_key(keys, "Version") != self.machine.version:
+                raise WmiError(codes.WBEM_NOT_FOUND)
+            return handler(keys, arguments)
+
+        return run
+
+    def _handlers(self) -> dict[str, Handler]:
+        machine = self.machine
+
+        def act(work: Callable[[Instance], None]) -> Handler:
+            def run(_keys: Instance | None, arguments: Instance) -> None:
+                work(arguments)
+
+            return run
+
+        def clear(name: str) -> Handler:
+            return act(lambda _: machine.set_setting(name, None))
+
+        def refresh(_: Instance) -> None:
+            machine.counters["license_refreshes"] += 1
+
+        def forget_key(_: Instance) -> None:
+            machine.key_in_registry = False
+
+        def rearm_app(arguments: Instance) -> None:
+            if str(arguments.get("ApplicationId", "")).lower() != codes.WINDOWS_APPLICATION:
+                raise WmiError(codes.INVALID_ARGUMENT)
+            operations.rearm(machine)
+
+        return {
+            "InstallProductKey": act(lambda a: operations.install_key(machine, self.estate.keys, a.get("ProductKey"))),
+            "SetKeyManagementServiceMachine": act(
+                lambda a: operations.set_text(machine, "KeyManagementServiceName", a.get("MachineName"))
+            ),
+            "ClearKeyManagementServiceMachine": clear("KeyManagementServiceName"),
+            "SetKeyManagementServicePort": act(
+                lambda a: operations.set_port(machine, "KeyManagementServicePort", a.get("PortNumber"))
+            ),
+            "ClearKeyManagementServicePort": clear("KeyManagementServicePort"),
+            "SetKeyManagementServiceLookupDomain": act(
+                lambda a: operations.set_lookup_domain(machine, a.get("LookupDomain") or "")
+            ),
+            "ClearKeyManagementServiceLookupDomain": act(lambda _: operations.set_lookup_domain(machine, None)),
+            "SetVLActivationInterval": act(
+                lambda a: operations.set_interval(machine, "VLActivationInterval", a.get("ActivationInterval"))
+            ),
+            "SetVLRenewalInterval": act(
+                lambda a: operations.set_interval(machine, "VLRenewalInterval", a.get("RenewalInterval"))
+            ),
+            "ClearProductKeyFromRegistry": act(forget_key),
+            "ReArmWindows": act(lambda _: operations.rearm(machine)),
+            "ReArmApp": act(rearm_app),
+            "RefreshLicenseStatus": act(refresh),
+            "SetKeyManagementServiceListeningPort": act(
+                lambda a: operations.set_port(machine, "KeyManagementServiceListeningPort", a.get("PortNumber"))
+            ),
+            "ClearKeyManagementServiceListeningPort": clear("KeyManagementServiceListeningPort"),
+            "DisableKeyManagementServiceDnsPublishing": act(
+                lambda a: operations.set_flag(machine, "DisableDnsPublishing", a.get("DisablePublishing"))
+            ),
+            "EnableKeyManagementServiceLowPriority": act(
+                lambda a: operations.set_flag(machine, "EnableKmsLowPriority", a.get("EnableLowPriority"))
+            ),
+            "DisableKeyManagementServiceHostCaching": act(
+                lambda a: operations.set_host_caching(machine, a.get("DisableCaching"))
+            ),
+            "SetVLActivationTypeEnabled": act(
+                lambda a: operations.set_activation_type(machine, a.get("ActivationType"))
+            ),
+            "ClearVLActivationTypeEnabled": act(lambda _: operations.set_activation_type(machine, 0)),
+        }
+
+
+class ProductProvider(_LicensingProvider):
+    """SoftwareLicensingProduct: one instance per licence, keyed by its activation ID."""
+
+    def __init__(self, estate: Estate, machine: Machine) -> None:
+        super().__init__(estate, machine)
+        build = machine.spec.build
+        self.cim_class = CimClass(
+            "root/cimv2", "SoftwareLicensingProduct", fields(_PRODUCT, build), methods(_PRODUCT_METHODS, build)
+        )
+        self.handlers = {name: self._on_product(work) for name, work in self._work().items()}
+
+    def rows(self) -> Iterable[dict[str, Value]]:
+        return [self._row(product) for product in self.machine.products]
+
+    def _row(self, product: Product) -> dict[str, Value]:
+        machine = self.machine
+        status, reason, left = product.license.status(machine.minute)
+        keyed = product.key is not None
+        return {
+            **_kms_host_values(machine, product is machine.kms_product),
+            **_client_values(machine, product if keyed else None),
+            "ID": product.id,
+            "ApplicationID": product.application,
+            "AutomaticVMActivationLastActivationTime": _NEVER,
+            "Description": product.description,
+            "EvaluationEndDate": _NEVER,
+            "ExtendedGrace": codes.NONE_UINT32,
+            "GenuineStatus": 0,
+            "GracePeriodRemaining": left,
+            "KeyManagementServiceLookupDomain": product.lookup_domain,
+            "KeyManagementServiceMachine": machine.setting("KeyManagementServiceName", product),
+            "KeyManagementServicePort": machine.number("KeyManagementServicePort", product=product),
+            "LicenseFamily": product.family,
+            "LicenseIsAddon": product.addon,
+            "LicenseStatus": status,
+            "LicenseStatusReason": reason,
+            "Name": product.name,
+            "OfflineInstallationId": machine.installation_id(product),
+            "PartialProductKey": product.key.partial if product.key else None,
+            "ProductKeyChannel": product.channel_name,
+            "ProductKeyID": machine.product_key_id(product),
+            "ProductKeyID2": machine.product_key_id(product),
+            "RemainingAppReArmCount": 1001,
+            "RemainingSkuReArmCount": product.rearms,
+            "TrustedTime": self.estate.now(machine),
+            "VLActivationType": product.activation_type,
+            "VLActivationTypeEnabled": machine.number("VLActivationType", product=product),
+        }
+
+    def _on_product(self, work: Callable[[Product, Instance], Instance | None]) -> Handler:
+        def run(keys: Instance | None, arguments: Instance) -> Instance | None:
+            product = self.machine.product(text_key(keys, "ID"))
+            if product is None:
+                raise WmiError(codes.WBEM_NOT_FOUND)
+            return work(product, arguments)
+
+        return run
+
+    def _work(self) -> dict[str, Callable[[Product, Instance], Instance | None]]:
+        machine = self.machine
+        return {
+            "Activate": lambda p, _: operations.activate(self.estate.network, machine, p),
+            "UninstallProductKey": lambda p, _: operations.uninstall_key(machine, p),
+            "DepositOfflineConfirmationId": lambda p, a: operations.deposit_confirmation(
+                machine, p, a.get("InstallationId"), a.get("ConfirmationId")
+            ),
+            "SetKeyManagementServiceMachine": lambda p, a: operations.set_text(
+                machine, "KeyManagementServiceName", a.get("MachineName"), p
+            ),
+            "ClearKeyManagementServiceMachine": lambda p, _: machine.set_setting("KeyManagementServiceName", None, p),
+            "SetKeyManagementServicePort": lambda p, a: operations.set_port(
+                machine, "KeyManagementServicePort", a.get("PortNumber"), p
+            ),
+            "ClearKeyManagementServicePort": lambda p, _: machine.set_setting("KeyManagementServicePort", None, p),
+            "SetKeyManagementServiceLookupDomain": lambda p, a: operations.set_lookup_domain(
+                machine, a.get("LookupDomain") or "", p
+            ),
+            "ClearKeyManagementServiceLookupDomain": lambda p, _: operations.set_lookup_domain(machine, None, p),
+            "SetVLActivationTypeEnabled": lambda p, a: operations.set_activation_type(
+                machine, a.get("ActivationType"), p
+            ),
+            "ClearVLActivationTypeEnabled": lambda p, _: operations.set_activation_type(machine, 0, p),
+            "ReArmSku": lambda p, _: operations.rearm_product(machine, p),
+        }
+
+
+class TokenProvider(_LicensingProvider):
+    """SoftwareLicensingTokenActivationLicense: the class exists, no issuance licence is installed."""
+
+    def __init__(self, estate: Estate, machine: Machine) -> None:
+        super().__init__(estate, machine)
+        self.cim_class = CimClass(
+            "root/cimv2", "SoftwareLicensingTokenActivationLicense", fields(_TOKEN), methods("Uninstall()")
+        )
+
+    def rows(self) -> Iterable[dict[str, Value]]:
+        return []
