@@ -421,6 +421,11 @@ class Client:
     def get(self, uri: str, selectors: Mapping[str, object] | None = None, **options: Any) -> Answer:
         return self.send(NS["x"] + "/Get", uri, selectors=selectors, **options)
 
+    def invoke_envelope(self, method: str, selectors: Mapping[str, object], *, uri: str = SERVICES) -> str:
+        """The envelope of a method call without parameters."""
+        body = f'<p:{method}_INPUT xmlns:p="{uri}"/>'
+        return self.envelope(f"{uri}/{method}", uri, body, selectors=selectors)
+
     def invoke(
         self, uri: str, method: str, parameters: str = "", selectors: Mapping[str, object] | None = None, **options: Any
     ) -> Answer:

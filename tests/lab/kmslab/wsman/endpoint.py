@@ -381,7 +381,9 @@ class Endpoint:
 
 
 def _page(status: int, title: str, words: str) -> HttpResponse:
-    html = f"<!DOCTYPE html><html><head><title>{title}</title></head><body><h2>{title}</h2><p>{words}</p></body></html>"
+    # HTML as servers write it: not well-formed XML.
+    meta = '<meta http-equiv="Content-Type" content="text/html; charset=us-ascii">'
+    html = f"<!DOCTYPE html><html><head><title>{title}</title>{meta}</head><body><h2>{title}</h2><hr><p>{words}</body>"
     return HttpResponse(status=status, body=html.encode(), content_type="text/html; charset=us-ascii")
 
 

@@ -21,6 +21,7 @@ from typing import cast
 MAX_HEAD = 64 * 1024
 #: What Windows reads of one request: MaxEnvelopeSizekb of Windows 8 / Server 2012 and later.
 MAX_BODY = 500 * 1024
+_DRAIN_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class HttpConnection(asyncio.Protocol):
         self._head: _Head | None = None
         self._busy = False
         self._closed = False
+        self._draining = False
         self._task: asyncio.Task[None] | None = None
         self._state: dict[object, object] = {}
         self._transport: asyncio.Transport | None = None
@@ -136,6 +138,8 @@ class HttpConnection(asyncio.Protocol):
         self._server.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._draining:
+            return
         self._buffer += data
         if not self._busy:
             self._advance()
@@ -149,6 +153,20 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _refuse(self, status: int) -> None:
+        """Answer a request that is not read to its end, and take in the rest: a reset would destroy the answer."""
+        transport = self._transport
+        if transport is None or self._closed:
+            return
+        transport.write(self._render(HttpResponse(status=status), close=True))
+        self._closed = self._draining = True
+        self._buffer.clear()
+        if not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        asyncio.get_running_loop().call_later(_DRAIN_SECONDS, transport.abort)
+
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
@@ -159,7 +177,7 @@ class HttpConnection(asyncio.Protocol):
                     return
                 self._dispatch(request)
         except _BadRequest as error:
-            self._send(HttpResponse(status=error.status, close=True), keep_alive=False)
+            self._refuse(error.status)
 
     def _next_request(self) -> HttpRequest | None:
         if self._head is None:
@@ -251,6 +269,12 @@ class HttpConnection(asyncio.Protocol):
             transport.abort()
             return
         close = response.close or not keep_alive
+        transport.write(self._render(response, close=close))
+        if close:
+            self._closed = True
+            transport.close()
+
+    def _render(self, response: HttpResponse, *, close: bool) -> bytes:
         phrase = HTTPStatus(response.status).phrase
         head = [f"HTTP/1.1 {response.status} {phrase}\r\n"]
         if response.content_type:
@@ -260,10 +284,7 @@ class HttpConnection(asyncio.Protocol):
         if close:
             head.append("Connection: close\r\n")
         head.append(f"Date: {_date()}\r\nContent-Length: {len(response.body)}\r\n\r\n")
-        transport.write("".join(head).encode("latin-1") + response.body)
-        if close:
-            self._closed = True
-            transport.close()
+        return "".join(head).encode("latin-1") + response.body
 
 
 class HttpServer:
