@@ -147,7 +147,8 @@ class Ansible:
     ) -> Run:
         """Run ansible-playbook on the lab's inventory.
 
-        :param tasks_or_playbook: a list of tasks, run on `hosts`; or a playbook: a path, or a name as winops.kms.site.
+        :param tasks_or_playbook: a list of tasks, run on `hosts`; a list of plays (each with its `hosts`); or a
+            playbook: a path, or a name as winops.kms.site.
         :param connection: winrm or psrp.
         :param inventory: more inventory sources, after the lab's.
         :param environment: more environment variables.
@@ -189,9 +190,9 @@ class Ansible:
         if isinstance(source, (str, Path)):
             return str(source)
         path = folder / "playbook.json"
-        tasks = [dict(task) for task in source]
-        play = {"name": "Tasks of a test", "hosts": hosts, "gather_facts": False, "tasks": tasks}
-        path.write_text(json.dumps([play], indent=1), encoding="utf-8")
+        entries = [dict(entry) for entry in source]
+        plays = entries if all("hosts" in entry for entry in entries) else [{"hosts": hosts, "tasks": entries}]
+        path.write_text(json.dumps([{"gather_facts": False, **play} for play in plays], indent=1), encoding="utf-8")
         return str(path)
 
 
