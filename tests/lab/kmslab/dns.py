@@ -18,7 +18,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
-from typing import cast
 
 import dns.exception
 import dns.flags

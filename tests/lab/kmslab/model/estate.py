@@ -252,23 +252,30 @@ class Estate:
         if minutes < 0:
             raise ValueError("time does not run backwards")
         with self.lock:
-            end = self.minute + minutes
-            queue = [(when, name) for name, machine in self.machines.items() for when in _due(machine)]
-            heapq.heapify(queue)
-            failed: dict[str, int] = {}
-            while queue and queue[0][0] <= end:
-                when, name = heapq.heappop(queue)
-                self.minute = max(self.minute, when)
-                machine = self.machines[name]
-                self._tick(machine, failed)
-                for later in _due(machine):
-                    if later > self.minute and (later, name) not in queue:
-                        heapq.heappush(queue, (later, name))
-            self.minute = end
-            if minutes:
-                for machine in self.machines.values():
-                    if machine.sppsvc.state != "Stopped" and not machine.kms_product:
-                        machine.sppsvc.state = "Stopped"  # it stops when idle
+            self.network.dns_cache = {}
+            try:
+                self._advance(minutes)
+            finally:
+                self.network.dns_cache = None
+
+    def _advance(self, minutes: int) -> None:
+        end = self.minute + minutes
+        queue = [(when, name) for name, machine in self.machines.items() for when in _due(machine)]
+        heapq.heapify(queue)
+        failed: dict[str, int] = {}
+        while queue and queue[0][0] <= end:
+            when, name = heapq.heappop(queue)
+            self.minute = max(self.minute, when)
+            machine = self.machines[name]
+            self._tick(machine, failed)
+            for later in _due(machine):
+                if later > self.minute and (later, name) not in queue:
+                    heapq.heappush(queue, (later, name))
+        self.minute = end
+        if minutes:
+            for machine in self.machines.values():
+                if machine.sppsvc.state != "Stopped" and not machine.kms_product:
+                    machine.sppsvc.state = "Stopped"  # it stops when idle
 
     def _tick(self, machine: Machine, failed: dict[str, int]) -> None:
         host, client = machine.host, machine.client

@@ -17,7 +17,7 @@ import dns.tsig
 from ..cim import WmiError
 from . import codes
 from .machine import HostState, Machine, Product
-from .resolver import LookupFailed, Resolver
+from .resolver import Cache, LookupFailed, Resolver
 
 _STATUS_COUNTER = {
     0: "UnlicensedRequests",
@@ -58,11 +58,13 @@ class Network:
     rng: random.Random
     client_order: str = "rfc2782"
     count_survives_restart: bool = False
+    dns_cache: Cache | None = None
+    """Set while the clock is moved, when thousands of look-ups would get the same few answers."""
 
     def resolver(self, machine: Machine) -> Resolver:
         if not machine.dns:
             raise LookupFailed(codes.DNS_NO_SERVERS)
-        return Resolver(self.dns_port(), self.rng, ordered=self.client_order == "rfc2782")
+        return Resolver(self.dns_port(), self.rng, ordered=self.client_order == "rfc2782", cache=self.dns_cache)
 
 
 # -- the host ----------------------------------------------------------------------------------------------------------

@@ -48,15 +48,35 @@ class Srv:
     target: str
 
 
-class Resolver:
-    """A machine's resolver; `port` is the lab server's (UDP and TCP, 127.0.0.1)."""
+Cache = dict[tuple[dns.name.Name, dns.rdatatype.RdataType], "dns.message.Message | LookupFailed"]
 
-    def __init__(self, port: int, rng: random.Random, *, ordered: bool = True) -> None:
+
+class Resolver:
+    """A machine's resolver; `port` is the lab server's (UDP and TCP, 127.0.0.1).
+
+    With a `cache`, a question is sent once; without one (the normal case) every time.
+    """
+
+    def __init__(self, port: int, rng: random.Random, *, ordered: bool = True, cache: Cache | None = None) -> None:
+        self._cache = cache
         self.port = port
         self._rng = rng
         self._ordered = ordered
 
     def _ask(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.message.Message:
+        if self._cache is None:
+            return self._send(name, rdtype)
+        if (name, rdtype) not in self._cache:
+            try:
+                self._cache[name, rdtype] = self._send(name, rdtype)
+            except LookupFailed as failed:
+                self._cache[name, rdtype] = failed
+        known = self._cache[name, rdtype]
+        if isinstance(known, LookupFailed):
+            raise LookupFailed(known.hresult)
+        return known
+
+    def _send(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.message.Message:
         query = dns.message.make_query(name, rdtype)
         try:
             response, _ = dns.query.udp_with_fallback(query, "127.0.0.1", timeout=_TIMEOUT, port=self.port)
@@ -117,6 +137,8 @@ class Resolver:
     def register(self, domain: str, data: str, *, old: str | None, key: dns.tsig.Key) -> int:
         """Register a KMS host's SRV record by a dynamic update; an HRESULT, 0 for success."""
         name = dns.name.from_text(f"_vlmcs._tcp.{domain}")
+        if self._cache is not None:
+            self._cache.clear()
         update = dns.update.UpdateMessage(domain)
         update.use_tsig(key)
         if old and old != data:
