@@ -65,7 +65,7 @@ class License:
 
 @dataclass
 class Product:
-    """One licence (SKU) on a machine; at most one Windows licence has a key."""
+    """One licence (SKU) on a machine; one Windows licence has a key, more only by the estate's extra_products."""
 
     id: str
     name: str
@@ -316,10 +316,17 @@ class Machine:
         if edition.kind == "server" and self.spec.build >= 9600:
             rows.append(product("VIRTUAL_MACHINE_ACTIVATION", "avma"))
         for item in self.spec.extra_products:
+            own = {"id": stable_guid("extra", str(item.get("name"))), "channel": "oem", **item}
+            text = own.pop("key", None)
             try:
-                rows.append(Product(**{"id": stable_guid("extra", str(item.get("name"))), "channel": "oem", **item}))
+                extra = Product(**own)
             except TypeError as error:
                 raise EstateError(f"machine {self.name}: extra_products: {error}") from None
+            if text is not None:
+                if extra.channel not in CHANNELS:
+                    raise EstateError(f"machine {self.name}: extra_products: a key needs a channel of {list(CHANNELS)}")
+                extra.key, extra.license = Key(text, extra.channel), License("grace", self.grace_end)
+            rows.append(extra)
         return sorted(rows, key=lambda row: row.id)
 
     def _make_services(self) -> dict[str, Service]:
