@@ -395,7 +395,8 @@ class ProductProvider(_LicensingProvider):
             "RemainingSkuReArmCount": product.rearms,
             "TrustedTime": self.estate.now(machine),
             "VLActivationType": product.activation_type,
-            "VLActivationTypeEnabled": machine.number("VLActivationType", product=product),
+            # slmgr decides by this property alone, also where the type was set for the whole machine.
+            "VLActivationTypeEnabled": machine.number("VLActivationType", product=product) or machine.activation_type,
         }
 
     def _on_product(self, work: Callable[[Product, Instance], Instance | None]) -> Handler:
