@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import yaml
+
 from .model import Estate
 from .server import LabServer
 
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _arguments(argv)
     try:
         estate = Estate.load(arguments.estate)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:
         print(f"kmslab: {arguments.estate}: {error}", file=sys.stderr)
         return 2
     asyncio.run(_serve(arguments, estate))

@@ -59,7 +59,8 @@ def login(lab: Lab) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def winrm(lab: Lab, login: tuple[str, str]) -> Protocol:
-    return Protocol(lab.endpoint(HOST), transport="basic", username=login[0], password=login[1])
+    ca_file = lab.info["ca_file"]
+    return Protocol(lab.endpoint(HOST), transport="basic", username=login[0], password=login[1], ca_trust_path=ca_file)
 
 
 def envelope(action: str, uri: str, body: str = "", selectors: str = "") -> str:

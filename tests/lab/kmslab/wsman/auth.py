@@ -21,7 +21,11 @@ from . import names
 
 @dataclass(frozen=True)
 class Step:
-    """Result of one leg: `account` is set once the client is known; `challenge` goes into WWW-Authenticate."""
+    """Result of one leg: `account` is set once the client is known.
+
+    `challenge` goes into WWW-Authenticate: of a 401 while the exchange goes on, of the answer itself at its end.
+    Neither of both means that the client is refused.
+    """
 
     account: str | None = None
     challenge: str = ""

@@ -94,14 +94,26 @@ class _Machine:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass(frozen=True)
+class _Login:
+    """Who sent a request, by which session, and the token that its answer has to carry (mutual authentication)."""
+
+    account: str
+    session: Session
+    challenge: str = ""
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        return (("WWW-Authenticate", self.challenge),) if self.challenge else ()
+
+
 @dataclass
 class _Visit:
     """One request on its way: where it goes, who sent it, what it says."""
 
     view: MachineView
     machine: _Machine
-    account: str
-    session: Session
+    login: _Login
     bytes_in: int
     request: Request
     purpose: Purpose
@@ -166,30 +178,29 @@ class Endpoint:
         login = self._authenticate(view, http)
         if isinstance(login, HttpResponse):
             return login
-        account, session = login
         content_type = http.headers.get("content-type", "")
         try:
-            envelope = session.unwrap(http.body, content_type)
+            envelope = login.session.unwrap(http.body, content_type)
         except LostContext:
             return HttpResponse(status=400, close=True)
         if not envelope:
-            return HttpResponse()  # what a client sends only to log on
-        visit = self._read(view, account, session, envelope, content_type, bytes_in=len(http.body))
+            return HttpResponse(headers=login.headers)  # what a client sends only to log on
+        visit = self._read(view, login, envelope, content_type, bytes_in=len(http.body))
         rule = self._injector.take(machine=view.name, action=visit.request.action, method=visit.purpose.method)
         if rule is None and not visit.machine.lock.locked() and self.gate.is_open:
             return self._at_once(visit)
         return self._later(visit, rule)
 
-    def _authenticate(self, view: MachineView, http: HttpRequest) -> HttpResponse | tuple[str, Session]:
-        """(account, session), or the 401 with which the exchange goes on."""
-        key = ("account", view.name.lower())
+    def _authenticate(self, view: MachineView, http: HttpRequest) -> HttpResponse | _Login:
+        """The login, or the 401 with which the exchange goes on."""
+        key = ("login", view.name.lower())
         known = http.connection.get(key)
         header = http.headers.get("authorization", "")
         scheme_name, _, token = header.partition(" ")
         scheme = self._schemes.get(scheme_name.lower())
         if scheme is None:
             if not header and known is not None:
-                return cast("tuple[str, Session]", known)
+                return cast(_Login, known)
             challenges = tuple(("WWW-Authenticate", item.challenge) for item in self._schemes.values())
             return HttpResponse(status=401, headers=challenges)
         place = (scheme.name, view.name.lower())
@@ -205,8 +216,8 @@ class Endpoint:
             challenges = tuple(("WWW-Authenticate", item.challenge) for item in self._schemes.values())
             return HttpResponse(status=401, headers=challenges)
         if scheme.sticky:
-            http.connection[key] = (step.account, session)
-        return step.account, session
+            http.connection[key] = _Login(step.account, session)
+        return _Login(step.account, session, step.challenge)
 
     def _machine(self, view: MachineView) -> _Machine:
         key = view.name.lower()
@@ -229,10 +240,8 @@ class Endpoint:
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
-    def _read(
-        self, view: MachineView, account: str, session: Session, envelope: bytes, content_type: str, *, bytes_in: int
-    ) -> _Visit:
-        visit = _Visit(view, self._machine(view), account, session, bytes_in, Request(), Purpose("read"))
+    def _read(self, view: MachineView, login: _Login, envelope: bytes, content_type: str, *, bytes_in: int) -> _Visit:
+        visit = _Visit(view, self._machine(view), login, bytes_in, Request(), Purpose("read"))
         try:
             header, children = open_envelope(envelope, content_type)
             if is_identify(children):
@@ -249,10 +258,10 @@ class Endpoint:
     def _run(self, visit: _Visit) -> Outcome:
         if visit.problem is not None:
             raise visit.problem
-        check_rights(visit.request, visit.view.accounts[visit.account][1])
+        check_rights(visit.request, visit.view.accounts[visit.login.account][1])
         operations = Operations(
             visit.view,
-            account=visit.account,
+            account=visit.login.account,
             traits=visit.machine.traits,
             enumerations=visit.machine.enumerations,
         )
@@ -323,8 +332,9 @@ class Endpoint:
     # -- answers ----------------------------------------------------------------------------------------------------
 
     def _send(self, visit: _Visit, status: int, envelope: bytes) -> HttpResponse:
-        body, content_type = visit.session.wrap(envelope)
-        return self._note(visit, HttpResponse(status=status, body=body, content_type=content_type))
+        body, content_type = visit.login.session.wrap(envelope)
+        response = HttpResponse(status=status, body=body, content_type=content_type, headers=visit.login.headers)
+        return self._note(visit, response)
 
     def _note(self, visit: _Visit, response: HttpResponse) -> HttpResponse:
         request = visit.request

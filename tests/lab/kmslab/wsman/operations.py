@@ -225,7 +225,8 @@ class Operations:
 
     def _style(self, request: Request, target: Target) -> Style:
         wishes = request.options_named("msftwinrm:UsePreciseArrays")
-        return replace(target.style, precise=any(wish.strip().lower() in ("true", "1") for wish in wishes))
+        precise = any(wish.strip().lower() in ("true", "1") for wish in wishes)
+        return replace(target.style, precise=True) if precise else target.style
 
     def _instance_xml(self, request: Request, target: Target, instance: Instance) -> str:
         style = self._style(request, target)

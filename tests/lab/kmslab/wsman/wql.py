@@ -217,12 +217,20 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_fields_cache: dict[int, tuple[CimClass, dict[str, Field]]] = {}
+
+
 def find_field(cim_class: CimClass, name: str) -> Field:
     """A class's property by a name of any case.  Raises WqlError."""
-    for item in cim_class.fields:
-        if item.name.lower() == name.lower():
-            return item
-    raise WqlError(f"{cim_class.name} has no property {name}")
+    # Keyed by identity: hashing a class of a hundred fields costs more than the search.
+    cached = _fields_cache.get(id(cim_class))
+    if cached is None or cached[0] is not cim_class:
+        cached = (cim_class, {item.name.lower(): item for item in cim_class.fields})
+        _fields_cache[id(cim_class)] = cached
+    found = cached[1].get(name.lower())
+    if found is None:
+        raise WqlError(f"{cim_class.name} has no property {name}")
+    return found
 
 
 def like_pattern(pattern: str) -> re.Pattern[str]:
