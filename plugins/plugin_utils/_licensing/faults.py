@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .._cim.errors import CimAccessDenied, CimFault, CimInvalidClass, CimQuotaError
+from .._cim.errors import CimAccessDenied, CimFault, CimInvalidClass, CimQuotaError, CimTimedOut
 from .errors import LicensingError
 from .hresult import describe, hex_code, is_known
 
@@ -25,6 +25,11 @@ _KINDS: tuple[tuple[type[CimFault], str, str], ...] = (
         CimQuotaError,
         "A quota of WinRM on the host is used up",
         "Wait for the other operations of this account to end, or raise the quota (winrm get winrm/config)",
+    ),
+    (
+        CimTimedOut,
+        "WinRM gave up waiting, the operation may still be going on",
+        "Look at the host with license_info, and run the task again if it did not happen",
     ),
 )
 

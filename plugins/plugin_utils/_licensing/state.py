@@ -197,7 +197,8 @@ class Product:
     @property
     def key_channel(self) -> str | None:
         """The channel in one word: gvlk, csvlk, mak, retail, ... or None without a key."""
-        return self.channel.rsplit(":", 1)[-1].lower() if self.channel else None
+        kind, _, sort = (self.channel or "").lower().partition(":")
+        return (sort if kind == "volume" else kind) or None
 
     @property
     def is_kms_client(self) -> bool:
@@ -252,7 +253,7 @@ class ProductDetails(Product):
 _CHANNEL_TOKENS = (
     ("VOLUME_KMSCLIENT", "Volume:GVLK"),
     ("VOLUME_KMS", "Volume:CSVLK"),
-    ("VOLUME_MAK", "Volume:MAK"),
+    ("MAK", "Volume:MAK"),
     ("VIRTUAL_MACHINE_ACTIVATION", "Volume:AVMA"),
     ("RETAIL", "Retail"),
     ("OEM", "OEM"),
