@@ -104,6 +104,8 @@ def render(tag: str, item: Field, value: Value, style: Style = PLAIN) -> str:
     return "".join(render(tag, scalar, each, style) for each in value)
 
 
+# Keyed by identity: hashing a class of a hundred fields costs more than sorting them.
+_CACHE_LIMIT = 1024
 _sorted_cache: dict[int, tuple[CimClass, tuple[Field, ...]]] = {}
 
 
@@ -112,6 +114,8 @@ def sorted_fields(cim_class: CimClass) -> tuple[Field, ...]:
     cached = _sorted_cache.get(id(cim_class))
     if cached is None or cached[0] is not cim_class:
         cached = (cim_class, tuple(sorted(cim_class.fields, key=lambda item: item.name.lower())))
+        if len(_sorted_cache) >= _CACHE_LIMIT:
+            _sorted_cache.clear()
         _sorted_cache[id(cim_class)] = cached
     return cached[1]
 

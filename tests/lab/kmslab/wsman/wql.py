@@ -217,6 +217,7 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_CACHE_LIMIT = 1024
 _fields_cache: dict[int, tuple[CimClass, dict[str, Field]]] = {}
 
 
@@ -226,6 +227,8 @@ def find_field(cim_class: CimClass, name: str) -> Field:
     cached = _fields_cache.get(id(cim_class))
     if cached is None or cached[0] is not cim_class:
         cached = (cim_class, {item.name.lower(): item for item in cim_class.fields})
+        if len(_fields_cache) >= _CACHE_LIMIT:
+            _fields_cache.clear()
         _fields_cache[id(cim_class)] = cached
     found = cached[1].get(name.lower())
     if found is None:
