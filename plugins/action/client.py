@@ -20,10 +20,16 @@ class ActionModule(LicensingAction):
     argument_spec = specs.CLIENT
 
     def prepare(self, task: Task) -> ClientWish:
-        wish = ClientWish(key=task.product_key(), activate=task.options["activate"], **task.given(_OPTIONS))
+        wish = ClientWish(
+            key=task.product_key(),
+            activate=task.options["activate"],
+            leave_alone=tuple(task.options["leave_alone"]),
+            **task.given(_OPTIONS),
+        )
         wish.check(on_product=task.scope.activation_id is not None)
         return wish
 
     def perform(self, session: CimSession, task: Task, wish: ClientWish) -> dict[str, Any]:
         outcome = configure_client(self.applier(session, task), wish, check=task.check)
-        return self.outcome_result(outcome, pending_fails=task.options["fail_when_pending"])
+        result = self.outcome_result(outcome, pending_fails=task.options["fail_when_pending"])
+        return {**result, "left_alone": outcome.left_alone}

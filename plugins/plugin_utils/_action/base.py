@@ -172,6 +172,8 @@ def _summary(outcome: Outcome, changed: str, *, pending: bool, threshold: int | 
     """One short sentence for the screen and the job event."""
     product = outcome.after.product
     what = f"{product.name}: {product.status}" if product else "no product key installed"
+    if outcome.left_alone:
+        return f"{what}; left alone, its key is of channel {product.channel if product else None}"
     if pending:
         return (
             f"{what}; the KMS host has not been asked by enough machines yet ({threshold or 'number not told'} needed)"

@@ -56,6 +56,7 @@ CLIENT = ArgumentSpec(
         "host_caching": {"type": "bool"},
         "activation_type": {"type": "str", "choices": ["any", "ad", "kms", "token"]},
         "activate": {"type": "bool", "default": False},
+        "leave_alone": {"type": "list", "elements": "str", "choices": ["csvlk", "mak", "retail", "oem"], "default": []},
         "fail_when_pending": {"type": "bool", "default": False},
     },
     mutually_exclusive=[("key", "gvlk"), ("server", "discover"), ("port", "discover")],

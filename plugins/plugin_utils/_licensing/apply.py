@@ -34,6 +34,7 @@ class Outcome:
     after: State
     changes: tuple[Change, ...] = ()
     restarted: bool = False
+    left_alone: bool = False
     error: LicensingError | None = None
     warnings: list[str] = field(default_factory=list)
 

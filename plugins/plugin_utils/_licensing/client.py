@@ -40,6 +40,7 @@ class ClientWish:
     host_caching: bool | None = None
     activation_type: str | None = None
     activate: bool = False
+    leave_alone: tuple[str, ...] = ()
 
     def check(self, *, on_product: bool) -> None:
         """Raise InvalidOption for what is wrong whatever the host is like."""
@@ -79,6 +80,9 @@ def check_server_name(server: str) -> None:
 def configure_client(applier: Applier, wish: ClientWish, *, check: bool) -> Outcome:
     """Read, plan, apply; `check` plans only.  Raises LicensingError before anything is changed, never after."""
     state = applier.reader.read()
+    channel = state.product.key_channel if state.product else None
+    if channel in wish.leave_alone:
+        return Outcome(before=state, after=state, left_alone=True)
     goals = client_goals(wish, applier, state)
     outcome = applier.run(goals, state, check=check)
     outcome.warnings += _warnings(wish, state)
@@ -91,6 +95,11 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
     """The goals in the order in which they are pursued: key, settings, activation."""
     goals: list[Goal] = []
     on_product = applier.reader.scope.activation_id is not None
+    if (wish.gvlk or wish.key) and state.product is not None and state.product.key_channel == "csvlk":
+        raise LicensingError(
+            f"{'gvlk' if wish.gvlk else 'key'}: this machine is a KMS host, its host key (CSVLK) would be lost",
+            remedy="Remove the host key first (module host, state: absent), or name csvlk in leave_alone",
+        )
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if key is not None:
         goals.append(key_goal(key))
