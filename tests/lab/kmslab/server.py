@@ -87,11 +87,9 @@ def build_inventory(estate: EstateLike, ports: Mapping[str, Any]) -> dict[str, A
         **shared,
         "ansible_winrm_scheme": "http",
         "ansible_winrm_transport": "basic",
-        "ansible_winrm_path": "/{{ inventory_hostname }}/wsman",
         "ansible_psrp_protocol": "http",
         "ansible_psrp_auth": "basic",
         "ansible_psrp_message_encryption": "never",
-        "ansible_psrp_path": "{{ inventory_hostname }}/wsman",
         "lab_http_port": ports["http_port"],
         "lab_https_port": ports["https_port"],
         "lab_ca_file": ports["ca_file"],
@@ -100,7 +98,12 @@ def build_inventory(estate: EstateLike, ports: Mapping[str, Any]) -> dict[str, A
         **added.get("all", {}),
     }
     hosts = {
-        name: {key: value for key, value in added.get(name, {}).items() if key not in shared or shared[key] != value}
+        name: {
+            # Written out: in a delegated task inventory_hostname is the name of another machine.
+            "ansible_winrm_path": f"/{name}/wsman",
+            "ansible_psrp_path": f"{name}/wsman",
+            **{key: value for key, value in added.get(name, {}).items() if key not in shared or shared[key] != value},
+        }
         for name in estate.names()
     }
     children = {
