@@ -36,7 +36,7 @@ class PublishDomain:
     @classmethod
     def parse(cls, line: str) -> PublishDomain:
         domain, *numbers = (part.strip() for part in line.split(","))
-        priority, weight = (int(number) if number.isdigit() else 0 for number in (*numbers, "", "")[:2])
+        priority, weight = (int(number) if number.isdecimal() else 0 for number in (*numbers, "", "")[:2])
         return cls(_canonical(domain), priority, weight)
 
     @classmethod

@@ -363,7 +363,7 @@ class FakeWindows(CimSession):
 
 
 def _ids(products: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {item["ID"] for item in products}
+    return {item["ID"].lower() for item in products}
 
 
 def _matches(row: Mapping[str, Any], where: str) -> bool:

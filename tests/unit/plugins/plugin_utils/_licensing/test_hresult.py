@@ -27,7 +27,7 @@ from ansible_collections.winops.kms.plugins.plugin_utils._licensing.hresult impo
 )
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.tables import rows
 
-POINTER = re.compile(r"(?i)\b(as|see|same( condition)? as) (0x|above|below|article|meaning)|(article|here) not read|not read here")
+POINTER = re.compile(r"(?i)\b(as|see|same( condition)? as) (0x|above|below|article|meaning)|not read here")
 GERMAN = "Der Schluesselverwaltungsdienst ist nicht verfuegbar."
 
 
