@@ -207,7 +207,7 @@ class HttpTransport(ABC):
             ) from exc
         except Exception as exc:
             raise CimTransportError(
-                f"{self.library} refuses the connection settings: {exc}", endpoint=self.endpoint
+                f"The connection cannot be set up by {self.library}: {exc}", endpoint=self.endpoint
             ) from None
 
     # --- errors -----------------------------------------------------------------------------------------------------
