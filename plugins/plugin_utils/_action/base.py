@@ -100,11 +100,16 @@ class LicensingAction(ActionBase):
         wish = self.prepare(task)
         try:
             with open_session(self._connection) as session:
-                return self.perform(session, task, wish)
+                result = self.perform(session, task, wish)
         except CimAuthenticationError as error:
             raise AnsibleAuthenticationFailure(f"{host}: {error}") from None
         except CimTransportError as error:
             raise AnsibleConnectionFailure(f"{host}: {_transport_text(error)}") from None
+        key = task.product_key()
+        if key is not None and key.odd_characters:
+            text = f"key: no published product key has {key.odd_characters}; is it a typing error?"
+            result["warnings"] = [*result.get("warnings", []), text]
+        return result
 
     def _validated_options(self) -> dict[str, Any]:
         spec = self.argument_spec

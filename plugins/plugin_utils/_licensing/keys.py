@@ -18,7 +18,7 @@ from .errors import InvalidOption
 from .tables import rows
 
 _SHAPE = re.compile(r"[A-Z0-9]{5}(?:-[A-Z0-9]{5}){4}")
-#: Product keys are made of these characters only: no vowels, nothing that is read as another character.
+#: Every published key uses these characters only: no vowels, nothing that is read as another character.
 KEY_ALPHABET = frozenset("BCDFGHJKMNPQRTVWXY2346789")
 #: What word processors make of a hyphen, for str.translate.
 DASHES = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"), "-")
@@ -32,7 +32,7 @@ class ProductKey:
 
     @classmethod
     def parse(cls, text: str, *, option: str = "key") -> ProductKey:
-        """Check the shape (five groups of five of KEY_ALPHABET); pasted typographic dashes are understood.
+        """Check the shape (five groups of five letters or digits); pasted typographic dashes are understood.
 
         Raises InvalidOption, which never repeats the text.
         """
@@ -42,13 +42,6 @@ class ProductKey:
                 option,
                 f"this is not a product key ({len(key)} characters); it must be five groups of five letters or digits "
                 "joined by hyphens",
-                remedy="Copy the key again from its source",
-            )
-        odd = "".join(sorted(set(key) - KEY_ALPHABET - {"-"}))
-        if odd:
-            raise InvalidOption(
-                option,
-                f"this is not a product key: it holds {odd}, which no product key has",
                 remedy="Copy the key again from its source",
             )
         return cls(key)
@@ -65,6 +58,11 @@ class ProductKey:
     @property
     def is_gvlk(self) -> bool:
         return self.secret in published_gvlks()
+
+    @property
+    def odd_characters(self) -> str:
+        """Characters that no published key has, mostly typing errors (O, 0, 1, I); Windows has the last word on them."""
+        return "".join(sorted(set(self.secret) - KEY_ALPHABET - {"-"}))
 
     def __repr__(self) -> str:
         return f"ProductKey({self.masked})"
