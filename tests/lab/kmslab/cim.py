@@ -20,7 +20,7 @@ Instance = Mapping[str, Value]
 
 @dataclass(frozen=True)
 class Field:
-    """A property or a method parameter: its CIM type is one of string, boolean, uint8..uint64, sint8..sint64, datetime."""
+    """A property or a method parameter; `type` is string, boolean, uint8..uint64, sint8..sint64 or datetime."""
 
     name: str
     type: str = "string"
