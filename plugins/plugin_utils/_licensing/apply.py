@@ -60,6 +60,12 @@ class Applier:
         Raises CimTransportError when the host can't be reached any more.
         """
         plan = unmet(goals, state)
+        try:
+            for goal in goals:
+                if goal not in plan:
+                    goal.verify(state)
+        except LicensingError as caught:
+            return Outcome(before=state, after=state, error=caught)
         if not plan:
             return Outcome(before=state, after=state)
         if check:
@@ -70,16 +76,20 @@ class Applier:
         now = state
         try:
             for goal in plan:
-                if not goal.met(now):
-                    now = self._reach(goal, now)
+                if goal.met(now):
+                    continue
+                now = self._reach(goal, now)
                 done.append(goal)
-            if any(goal.restart for goal in done):
+                goal.verify(now)
+        except (LicensingError, CimFault) as caught:
+            error = _explained(caught)
+        if any(goal.restart for goal in done):
+            # After an error too: the next run finds these settings as wanted and would not restart for them.
+            try:
                 restart_licensing_service(self.session, pause=self.pause)
                 restarted = True
-        except LicensingError as caught:
-            error = caught
-        except CimFault as fault:
-            error = error_from_fault(fault)
+            except (LicensingError, CimFault) as caught:
+                error = error or _explained(caught)
         after = self.reader.read()
         outcome = Outcome(
             before=state,
@@ -90,10 +100,9 @@ class Applier:
         )
         if error is None:
             outcome.warnings += [
-                f"{goal.setting} was set to {goal.wanted}, but Windows still shows {goal.read(after)}; a Group Policy "
-                "may override it"
+                f"{goal.setting} was set to {goal.wanted}, but Windows still shows {goal.read(after)}; {goal.mismatch}"
                 for goal in done
-                if goal.observable and not goal.met(after)
+                if goal.observable and goal.mismatch is not None and not goal.met(after)
             ]
         return outcome
 
@@ -129,5 +138,11 @@ class Applier:
             except CimTransportError as error:
                 last = error
         if last is not None:
+            # Only a read failed, but what was sent before it may still have happened.
+            last.outcome_unknown = True
             raise last
         return False
+
+
+def _explained(error: LicensingError | CimFault) -> LicensingError:
+    return error_from_fault(error) if isinstance(error, CimFault) else error

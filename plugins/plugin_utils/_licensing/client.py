@@ -102,7 +102,7 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
         )
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if key is not None:
-        goals.append(key_goal(key))
+        goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
     elif state.product is None and (wish.activate or wish.activation_type or on_product):
         raise LicensingError(
             "this host has no product key" + (" for that activation_id" if on_product else ""),

@@ -13,7 +13,7 @@ from .hresult import describe
 from .keys import ProductKey, find_gvlk
 from .plan import LICENSED, REFRESH, Goal, product_call, service_call
 from .reading import Reader, State
-from .state import EXTENDED_GRACE, Product
+from .state import APPLICATIONS, EXTENDED_GRACE, WINDOWS_APPLICATION, Product
 
 _EDITION_IN_NAME = re.compile(r"^Windows\(R\),? (\w+) edition$")
 
@@ -23,9 +23,24 @@ def _masked_key(state: State) -> str | None:
     return f"*****-{product.partial_product_key}" if product and product.partial_product_key else None
 
 
-def key_goal(key: ProductKey, *, restart: bool = False) -> Goal:
-    """The key is installed; seen by its last five characters, the only part of it that Windows shows."""
+def key_goal(key: ProductKey, *, channel: str | None = None, restart: bool = False) -> Goal:
+    """The key is installed; seen by its last five characters, the only part of it that Windows shows.
+
+    `channel` is what the key must be (gvlk, csvlk, mak, retail): whether it is shows only once it is installed.
+    """
     wanted = f"*****-{key.partial}"
+
+    def verify(state: State) -> None:
+        product = state.product
+        if product is None or channel is None or product.key_channel in (None, channel):
+            return
+        if product.partial_product_key == key.partial:
+            raise LicensingError(
+                f"the key that ends in {key.partial} is installed, but Windows says that its channel is "
+                f"{product.channel}, not {channel}",
+                remedy="Install the right key, or remove this one with product_key, state: absent",
+            )
+
     return Goal(
         setting="product_key",
         wanted=wanted,
@@ -35,6 +50,8 @@ def key_goal(key: ProductKey, *, restart: bool = False) -> Goal:
         spends=not key.is_gvlk,
         changes_products=True,
         restart=restart,
+        verify=verify,
+        mismatch="the key may be for another product, which application or activation_id has to name",
     )
 
 
@@ -72,7 +89,9 @@ def activation_goal(*, spends: bool, restart: bool = False) -> Goal:
         met=lambda state: state.product is not None and state.product.licensed,
         operations=(product_call("Activate"), REFRESH),
         spends=spends,
+        of_product=True,
         restart=restart,
+        mismatch=None,  # activation_failure() tells it, with the reason
     )
 
 
@@ -113,6 +132,12 @@ def gvlk_for(reader: Reader, state: State) -> ProductKey:
     query).  Raises LicensingError that lists what was read when there is no such key.
     """
     product, build = state.product, state.service.build
+    application = product.application_id if product is not None else APPLICATIONS[state.scope.application]
+    if application.lower() != WINDOWS_APPLICATION:
+        raise LicensingError(
+            "gvlk: the client setup key can be chosen for Windows only",
+            remedy="Give the client setup key of the Office product, which Microsoft publishes, with key",
+        )
     if product is not None:
         editions = edition_ids(product)
         found = find_gvlk(build=build, edition_ids=editions) if build is not None else None

@@ -96,7 +96,7 @@ def present_goals(wish: HostWish, state: State) -> list[Goal]:
     """Key, activation, settings, publish list, firewall, in this order: Windows wants the key before host settings."""
     goals = []
     if wish.key is not None:
-        goals.append(key_goal(wish.key, restart=True))
+        goals.append(key_goal(wish.key, channel="csvlk", restart=True))
     if wish.activate:
         goals.append(activation_goal(spends=True, restart=True))
     goals += [setting_goal(setting, value) for setting, value in wish.settings.items()]

@@ -14,11 +14,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._cim.session import CimSession
+from .errors import LicensingError
 from .reading import State
 from .settings import Setting
 from .state import PRODUCT_CLASS, SERVICE_CLASS, Product
 
 LICENSED = "licensed"
+
+
+def _accept(state: State) -> None:
+    """Whatever Windows shows is right."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,11 @@ class Goal:
 
     read: its value in a state, as the user shall see it (keys masked); met: whether it holds in a state;
     spends: it uses up one of a limited number of activations, so it is never sent again blindly;
-    changes_products: another product may be the chosen one afterwards; restart: it needs the service to start again;
-    observable: False when Windows does not show the value, so that doing it counts as a change.
+    changes_products: another product may be the chosen one afterwards; of_product: it is about the chosen product, so
+    that it has to be looked at again then; restart: it needs the service to start again;
+    observable: False when Windows does not show the value, so that doing it counts as a change;
+    verify: raises LicensingError when the goal holds, but what Windows shows besides is wrong;
+    mismatch: why Windows may still show another value afterwards, None when that is told otherwise.
     """
 
     setting: str
@@ -51,8 +59,11 @@ class Goal:
     operations: tuple[Operation, ...] = field(repr=False)
     spends: bool = False
     changes_products: bool = False
+    of_product: bool = False
     restart: bool = False
     observable: bool = True
+    verify: Callable[[State], None] = field(default=_accept, repr=False)
+    mismatch: str | None = "a Group Policy may override it"
 
 
 @dataclass(frozen=True)
@@ -68,8 +79,15 @@ class Change:
 
 
 def unmet(goals: Sequence[Goal], state: State) -> tuple[Goal, ...]:
-    """The plan: the goals that do not hold in `state`; empty = converged."""
-    return tuple(goal for goal in goals if not goal.met(state))
+    """The plan: the goals that do not hold in `state`, or may hold no longer when it is their turn; empty = converged.
+
+    A licensed product tells nothing of the one that is the chosen one after another key is installed.
+    """
+    plan: list[Goal] = []
+    for goal in goals:
+        if not goal.met(state) or (goal.of_product and any(earlier.changes_products for earlier in plan)):
+            plan.append(goal)
+    return tuple(plan)
 
 
 def predicted_changes(plan: Sequence[Goal], state: State) -> tuple[Change, ...]:
@@ -108,10 +126,14 @@ def product_call(method: str, parameters: Mapping[str, Any] | None = None) -> Op
 
 
 def require_product(state: State) -> Product:
-    """The chosen product; the plans make sure that there is one, so its absence is a surprise from the host."""
+    """The chosen product; raises LicensingError when there is none (any more)."""
     product = state.product
     if product is None:
-        raise LookupError("the product that was to be changed is not there any more")
+        raise LicensingError(
+            "no product that fits has a product key now",
+            remedy="Look at the host with license_info (application: all); the key may be for another product, which "
+            "application or activation_id has to name",
+        )
     return product
 
 
@@ -137,5 +159,6 @@ def setting_goal(setting: Setting, wanted: Any, *, on_product: bool = False, rea
         read=current,
         met=lambda state: setting.same(current(state), wanted),
         operations=(call(method, parameters),),
+        of_product=on_product or read_product,
         restart=setting.restart,
     )

@@ -22,7 +22,6 @@ from .goals import (
 )
 from .keys import ProductKey
 from .plan import Goal
-from .reading import State
 
 
 @dataclass(frozen=True)
@@ -58,27 +57,11 @@ def configure_product_key(applier: Applier, wish: ProductKeyWish, *, check: bool
     if not wish.present:
         goals.append(no_key_goal())
     elif key is not None:
-        goals.append(key_goal(key))
+        goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
     # Windows does not show whether the registry still has a key: with a key it is cleared when that was installed.
     if wish.clear_from_registry and (not goals or not goals[0].met(state)):
         goals.append(forget_key_goal())
-    outcome = applier.run(goals, state, check=check)
-    if outcome.error is None and not check:
-        outcome.error = _wrong_channel(wish, outcome.after)
-    return outcome
-
-
-def _wrong_channel(wish: ProductKeyWish, after: State) -> LicensingError | None:
-    product = after.product
-    if not (wish.present and wish.key and wish.key_channel and product and product.key_channel):
-        return None
-    if product.key_channel.startswith(wish.key_channel):
-        return None
-    return LicensingError(
-        f"the key that ends in {wish.key.partial} is installed, but Windows says that its channel is "
-        f"{product.channel}, not {wish.key_channel}",
-        remedy="Install the right key, or remove this one with state: absent",
-    )
+    return applier.run(goals, state, check=check)
 
 
 def activate_product(applier: Applier, *, check: bool) -> Outcome:
