@@ -84,13 +84,13 @@ def test_trouble_on_the_way_to_the_host_is_told_with_its_remedy(lab: Lab, play: 
     records = [record for record in lab.zone("corp.example") if record["type"] in ("A", "AAAA")]
     lab.put_zone("corp.example", records)
     lab.patch("dark", {"power": False})
-    variables = {"options": {name: options for name, (options, *_) in TROUBLE.items()}}
+    variables = {"options": {name: options for name, (options, *_ignored) in TROUBLE.items()}}
 
     run = play(
         ACTIVATE, hosts=",".join(TROUBLE), connection=connection, extra_vars=variables, expect="failed", verbosity=1
     )
 
-    for name, (_, code, symbol, hint) in TROUBLE.items():
+    for name, (_ignored, code, symbol, hint) in TROUBLE.items():
         result = run.result(name, "activate")
         assert run.outcome(name) == "failed"
         assert (result["error"]["code"], result["error"]["name"]) == (code, symbol), result
