@@ -81,6 +81,8 @@ class Product:
     activation_type: int | None = None
     lookup_domain: str | None = None
     rearms: int = 1001
+    leftover: bool = False
+    """It came with the estate file beside the edition's own licences; a new key does not take its key away."""
 
     @property
     def channel_name(self) -> str | None:
@@ -316,7 +318,7 @@ class Machine:
         if edition.kind == "server" and self.spec.build >= 9600:
             rows.append(product("VIRTUAL_MACHINE_ACTIVATION", "avma"))
         for item in self.spec.extra_products:
-            own = {"id": stable_guid("extra", str(item.get("name"))), "channel": "oem", **item}
+            own = {"id": stable_guid("extra", str(item.get("name"))), "channel": "oem", "leftover": True, **item}
             text = own.pop("key", None)
             try:
                 extra = Product(**own)
@@ -434,9 +436,10 @@ class Machine:
             row
             for row in self.products
             if row.channel == key.channel and row.group is key.group and row.application == codes.WINDOWS_APPLICATION
+            if not row.leftover
         )
         for other in self.keyed:
-            if other.application == row.application and not other.addon:
+            if other.application == row.application and not other.addon and not other.leftover:
                 self.remove_key(other)
         row.key = key
         row.license = License("grace", self.grace_end)
