@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .._cim.errors import CimError, CimFault, CimTransportError
 from .._cim.session import CimSession
 from .errors import LicensingError, UnknownOutcome
 from .faults import error_from_fault
+from .keys import ProductKey
 from .plan import Change, Goal, Operation, actual_changes, predicted_changes, unmet
 from .reading import Reader, State
 from .restart import restart_licensing_service
@@ -53,6 +54,13 @@ class Applier:
     @property
     def session(self) -> CimSession:
         return self.reader.session
+
+    def installing(self, key: ProductKey | None) -> Applier:
+        """The same for a task that installs this key, which may be that of an add-on or of one more product."""
+        if key is None:
+            return self
+        scope = replace(self.reader.scope, installing=key.partial)
+        return replace(self, reader=replace(self.reader, scope=scope))
 
     def run(self, goals: Sequence[Goal], state: State, *, check: bool) -> Outcome:
         """Bring the goals about.  A fault ends it early; what changed until then is in the outcome, with the error.

@@ -17,9 +17,11 @@ from .goals import (
     gvlk_for,
     key_goal,
     refuse_token_activation,
+    require_key,
+    require_known_id,
 )
 from .keys import ProductKey
-from .plan import Goal, setting_goal
+from .plan import Goal, setting_goal, unmet
 from .reading import State
 from .settings import ACTIVATION_TYPE, CLIENT_SETTINGS, Setting
 
@@ -65,7 +67,7 @@ class ClientWish:
 
 def check_server_name(server: str) -> None:
     """Raise InvalidOption unless `server` can be the name or address of a KMS host, without a port."""
-    if not server.strip():
+    if not server.strip(" ."):
         raise InvalidOption("server", "it is empty", remedy="Leave it out, or use discover: true for discovery by DNS")
     if any(character.isspace() or ord(character) < 32 for character in server) or "/" in server:
         raise InvalidOption("server", f"{server!r} is not a host name", remedy="Give a name such as kms.example.com")
@@ -79,7 +81,9 @@ def check_server_name(server: str) -> None:
 
 def configure_client(applier: Applier, wish: ClientWish, *, check: bool) -> Outcome:
     """Read, plan, apply; `check` plans only.  Raises LicensingError before anything is changed, never after."""
+    applier = applier.installing(wish.key)
     state = applier.reader.read()
+    require_known_id(state)
     channel = state.product.key_channel if state.product else None
     if channel in wish.leave_alone:
         return Outcome(before=state, after=state, left_alone=True)
@@ -103,11 +107,8 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if key is not None:
         goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
-    elif state.product is None and (wish.activate or wish.activation_type or on_product):
-        raise LicensingError(
-            "this host has no product key" + (" for that activation_id" if on_product else ""),
-            remedy="Give gvlk: true to install the public client setup key of its edition",
-        )
+    elif wish.activate or (wish.activation_type is not None and not on_product):
+        require_key(state)
     wanted: dict[str, str | int | bool | None] = {}
     if wish.discover:
         wanted = {"server": None, "port": None}
@@ -124,8 +125,10 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
     if wish.activation_type is not None:
         goals.append(setting_goal(ACTIVATION_TYPE, wish.activation_type, on_product=on_product, read_product=True))
     if wish.activate:
-        refuse_token_activation(state, wish.activation_type)
-        goals.append(activation_goal(spends=activation_spends(state, key)))
+        activation = activation_goal(spends=activation_spends(state, key))
+        goals.append(activation)
+        if activation in unmet(goals, state):
+            refuse_token_activation(state, wish.activation_type)
     return goals
 
 
@@ -137,7 +140,7 @@ def _warnings(wish: ClientWish, state: State) -> list[str]:
     product = state.product
     if product is None or state.scope.activation_id or not (wish.server or wish.discover):
         return warnings
-    if product.kms_server and product.kms_server != state.service.kms_server:
+    if product.kms_server and not _BY_OPTION["server"].same(product.kms_server, state.service.kms_server):
         warnings.append(
             f"the product {product.activation_id} has a KMS server of its own ({product.kms_server}), which goes "
             "before the one of the machine; give activation_id to change it"

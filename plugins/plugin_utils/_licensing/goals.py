@@ -115,6 +115,24 @@ def activation_failure(product: Product | None) -> LicensingError | None:
     return LicensingError(f"{message}: {info.message}", remedy=info.remedy, code=info.code, name=info.name)
 
 
+def require_known_id(state: State) -> None:
+    """Raise LicensingError when the task names an activation ID that no product of this host has."""
+    if state.scope.activation_id and state.product is None:
+        raise LicensingError(
+            f"activation_id: this host has no product {state.scope.activation_id}",
+            remedy="license_info with application: all shows the IDs of the products that have a key",
+        )
+
+
+def require_key(state: State) -> None:
+    """Raise LicensingError when the chosen product has no key, so that there is nothing to activate."""
+    if state.product is None or not state.product.partial_product_key:
+        raise LicensingError(
+            "this host has no product key" + (" for that activation_id" if state.scope.activation_id else ""),
+            remedy="Install one first; client with gvlk: true installs the public client setup key of its edition",
+        )
+
+
 def refuse_token_activation(state: State, activation_type: str | None) -> None:
     """Raise LicensingError where Windows is told to use token-based activation only: it ignores Activate then."""
     product = state.product

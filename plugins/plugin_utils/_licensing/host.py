@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from .._cim.session import CimSession
 from .apply import Applier, Outcome
 from .errors import InvalidOption, LicensingError
-from .goals import activation_failure, activation_goal, key_goal, no_key_goal
+from .goals import activation_failure, activation_goal, key_goal, no_key_goal, require_known_id
 from .keys import ProductKey
 from .plan import Goal, Operation, setting_goal
 from .publishing import PublishDomain, write_publish_domains
-from .reading import State
+from .reading import FIREWALL_RULE, State
 from .settings import HOST_SETTINGS, Setting
 
 _BY_OPTION: dict[str, Setting] = {setting.option: setting for setting in HOST_SETTINGS}
@@ -72,7 +72,11 @@ def _check_publish_domains(domains: Sequence[PublishDomain]) -> None:
 
 def configure_host(applier: Applier, wish: HostWish, *, check: bool) -> Outcome:
     """Read, plan, apply; `check` plans only.  Raises LicensingError before anything is changed, never after."""
+    applier = applier.installing(wish.key)
     state = applier.reader.read()
+    require_known_id(state)
+    if wish.firewall is not None:
+        _require_firewall_rule(state)
     warnings: list[str] = []
     if wish.present:
         try:
@@ -109,7 +113,9 @@ def present_goals(wish: HostWish, state: State) -> list[Goal]:
 
 def absent_goals(wish: HostWish, state: State) -> list[Goal]:
     """The way back: settings first, as long as Windows accepts them, then the key; the firewall rule is closed."""
-    goals = [_firewall_goal(bool(wish.firewall)), _publish_goal(())]
+    goals = [_publish_goal(())]
+    if state.firewall is not None:
+        goals.insert(0, _firewall_goal(bool(wish.firewall)))
     if state.is_kms_host:
         goals.append(setting_goal(_BY_OPTION["port"], None))
         if state.product is not None and state.product.key_channel == "csvlk":
@@ -143,6 +149,15 @@ def _firewall_goal(enabled: bool) -> Goal:
         met=lambda state: state.firewall is not None and state.firewall.enabled is enabled,
         operations=(Operation("switch the firewall rule", switch),),
     )
+
+
+def _require_firewall_rule(state: State) -> None:
+    if state.firewall is None:
+        raise LicensingError(
+            f"firewall: this Windows has no rule {FIREWALL_RULE} that could be switched",
+            remedy="The rule comes with Windows, switching it needs Windows 8 or Server 2012; open TCP 1688 by other "
+            "means and leave firewall out",
+        )
 
 
 def _require_kms_host(wish: HostWish, state: State) -> None:

@@ -61,7 +61,7 @@ class ProductKey:
 
     @property
     def odd_characters(self) -> str:
-        """Characters that no published key has, mostly typing errors (O, 0, 1, I); Windows has the last word on them."""
+        """Characters that no published key has, mostly typing errors (O, 0, 1); Windows has the last word on them."""
         return "".join(sorted(set(self.secret) - KEY_ALPHABET - {"-"}))
 
     def __repr__(self) -> str:

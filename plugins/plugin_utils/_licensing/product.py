@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .apply import Applier, Outcome
-from .errors import InvalidOption, LicensingError
+from .errors import InvalidOption
 from .goals import (
     activation_failure,
     activation_goal,
@@ -19,9 +19,11 @@ from .goals import (
     key_goal,
     no_key_goal,
     refuse_token_activation,
+    require_key,
+    require_known_id,
 )
 from .keys import ProductKey
-from .plan import Goal
+from .plan import Goal, unmet
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class ProductKeyWish:
 
 def configure_product_key(applier: Applier, wish: ProductKeyWish, *, check: bool) -> Outcome:
     """Read, plan, apply; `check` plans only.  Raises LicensingError before anything is changed, never after."""
+    applier = applier.installing(wish.key)
     state = applier.reader.read()
+    require_known_id(state)
     goals: list[Goal] = []
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if not wish.present:
@@ -67,14 +71,11 @@ def configure_product_key(applier: Applier, wish: ProductKeyWish, *, check: bool
 def activate_product(applier: Applier, *, check: bool) -> Outcome:
     """Activate the chosen product once, unless it is licensed.  Raises LicensingError when there is none."""
     state = applier.reader.read()
-    if state.product is None or not state.product.partial_product_key:
-        raise LicensingError(
-            "this host has no product key" + (" for that activation_id" if applier.reader.scope.activation_id else ""),
-            remedy="Install one with product_key, client or host",
-        )
-    if not state.product.licensed:
-        refuse_token_activation(state, None)
+    require_known_id(state)
+    require_key(state)
     goals = [activation_goal(spends=activation_spends(state, None))]
+    if unmet(goals, state):
+        refuse_token_activation(state, None)
     outcome = applier.run(goals, state, check=check)
     if not check:
         outcome.error = outcome.error or activation_failure(outcome.after.product)

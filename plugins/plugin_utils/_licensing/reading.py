@@ -40,10 +40,14 @@ _GUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?", re.IG
 
 @dataclass(frozen=True)
 class Scope:
-    """Which products a task is about: those of an application, or the one with that activation ID."""
+    """Which products a task is about: those of an application, or the one with that activation ID.
+
+    installing: the last five characters of the key that the task installs; the product that has it is the one meant.
+    """
 
     application: str = "windows"
     activation_id: str | None = None
+    installing: str | None = None
 
     @property
     def where(self) -> str:
@@ -60,8 +64,11 @@ class Scope:
         if self.activation_id:
             fitting = [item for item in products if item.activation_id.lower() == self.activation_id.lower()]
         else:
+            keyed = [item for item in products if item.partial_product_key]
             # An add-on (Extended Security Updates) has a key of its own beside that of the product.
-            fitting = [item for item in products if item.partial_product_key and not item.is_addon]
+            fitting = [item for item in keyed if item.partial_product_key == self.installing] or [
+                item for item in keyed if not item.is_addon
+            ]
         if len(fitting) > 1:
             candidates = {item.activation_id: f"{item.name} ({item.channel}, {item.status})" for item in fitting}
             listed = "; ".join(f"{activation_id} = {name}" for activation_id, name in candidates.items())
@@ -87,7 +94,7 @@ class FirewallRule:
 
 @dataclass(frozen=True)
 class State:
-    """All that a task looks at; what it did not ask for is None."""
+    """All that a task looks at; what it did not ask for, or the host does not have, is None."""
 
     scope: Scope
     service: Service
@@ -155,19 +162,13 @@ class Reader:
                 continue
         return self.session.query(cim_class, choices[-1], where)
 
-    def _firewall(self) -> FirewallRule:
+    def _firewall(self) -> FirewallRule | None:
         try:
             found = self.session.query_with_references(FIREWALL_RULE_CLASS, f"InstanceID={wql_quote(FIREWALL_RULE)}")
-        except CimInvalidClass as error:
-            raise LicensingError(
-                "firewall: this Windows has no manageable firewall rules (MSFT_NetFirewallRule)",
-                remedy="It needs Windows 8 or Server 2012; open TCP 1688 by other means and leave firewall out",
-            ) from error
+        except CimInvalidClass:
+            return None  # before Windows 8
         if not found:
-            raise LicensingError(
-                f"firewall: this Windows has no rule {FIREWALL_RULE}",
-                remedy="Make an inbound rule for TCP 1688 by other means and leave firewall out",
-            )
+            return None
         # Group Policy may bring a copy of the rule; only the local one can be switched.
         local = [entry for entry in found if entry[0].get("PolicyStoreSourceType") in (None, _LOCAL_STORE)]
         instance, reference = (local or found)[0]

@@ -19,14 +19,14 @@ _APPLICATION_NAMES = {WINDOWS_APPLICATION: "windows", OFFICE_APPLICATION: "offic
 
 def license_result(product: Product, service: Service) -> dict[str, Any]:
     """One licence, as `license` in every result."""
-    fixed = product.kms_server or service.kms_server
-    discovered = product.discovered_server or service.discovered_server
-    if fixed:
-        server, port, source = fixed, product.kms_port or service.kms_port, "fixed"
-    elif discovered:
-        server, port, source = discovered, product.discovered_port or service.discovered_port, "discovered"
-    else:
-        server, port, source = None, None, None
+    # A port belongs to the name beside it: a product with a server of its own does not take the machine's port.
+    seen = (
+        (product.kms_server, product.kms_port, "fixed"),
+        (service.kms_server, service.kms_port, "fixed"),
+        (product.discovered_server, product.discovered_port, "discovered"),
+        (service.discovered_server, service.discovered_port, "discovered"),
+    )
+    server, port, source = next((place for place in seen if place[0]), (None, None, None))
     reason = product.status_reason_code
     editions = edition_ids(product)
     return {
