@@ -213,6 +213,8 @@ def _environment(folder: Path) -> dict[str, str]:
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(folder / "home"),
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
+        # Modules that run on the controller (srv_record) are put here.
+        "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "record_results",

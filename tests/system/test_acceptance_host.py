@@ -26,7 +26,7 @@ HOST: dict[str, Any] = {
     "low_priority": True,
     "firewall": True,
 }
-CHANGES = {
+CHANGES: dict[str, tuple[Any, Any]] = {
     "product_key": ("*****-YP6DF", "*****-HK222"),
     "status": ("oob_grace", "licensed"),
     "port": (None, 1700),
