@@ -206,7 +206,7 @@ def read_fleet(lab: Lab) -> list[Member]:
         "--tree",
         folder,
     ]
-    for _ in lines_of(command, DEMO / "fleet.log"):
+    for _ignored in lines_of(command, DEMO / "fleet.log"):
         pass
     return [_member(path.name, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.iterdir())]
 

@@ -103,11 +103,10 @@ def _parse_document(data: bytes) -> ET.Element:
     try:
         for start in range(0, len(data), _FEED_SIZE):
             parser.feed(data[start : start + _FEED_SIZE])
-        root = parser.close()
+        root: ET.Element = parser.close()
     except (ET.ParseError, ValueError, LookupError):
         kind = "an HTML page" if data[:5].lower() == b"<html" else "text that is not complete, well-formed XML"
         raise CimProtocolError(f"The host answered with {kind} instead of a WS-Management message.{_HINT}") from None
-    assert isinstance(root, ET.Element)
     return root
 
 

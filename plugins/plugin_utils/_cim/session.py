@@ -200,7 +200,7 @@ class CimSession:
 
     def delete(self, target: InstanceTarget) -> None:
         """Delete one instance (Windows 8 and Server 2012 or newer)."""
-        _, uri, selectors = _instance_target(target)
+        _ignored, uri, selectors = _instance_target(target)
         self._exchange(envelope.ACTION_DELETE, uri, "", selectors=selectors, writes=True)
 
     # --- enumerations -----------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ class CimSession:
     def _all_items(self, uri: str, page: Page) -> list[Item]:
         items = list(page.items)
         empty = 0
-        for _ in range(_MAX_PAGES):
+        for _ignored in range(_MAX_PAGES):
             if not page.context:
                 return items
             page = self._next_page(uri, page.context)

@@ -197,7 +197,7 @@ class Product:
     @property
     def key_channel(self) -> str | None:
         """The channel in one word: gvlk, csvlk, mak, retail, ... or None without a key."""
-        kind, _, sort = (self.channel or "").lower().partition(":")
+        kind, _ignored, sort = (self.channel or "").lower().partition(":")
         return (sort if kind == "volume" else kind) or None
 
     @property

@@ -243,7 +243,7 @@ class DnsServer:
             return
         sockets = _bind_sockets()
         self.port = sockets[0][1].getsockname()[1]
-        self.addresses = tuple(dict.fromkeys(address for address, _, _ in sockets))
+        self.addresses = tuple(dict.fromkeys(address for address, _ignored, _ignored in sockets))
         loop = self._loop = asyncio.new_event_loop()
         ready: threading.Event = threading.Event()
         self._thread = threading.Thread(target=self._run, args=(loop, sockets, ready), name="kmslab-dns", daemon=True)
@@ -267,7 +267,7 @@ class DnsServer:
         asyncio.set_event_loop(loop)
 
         async def listen() -> None:
-            for _, udp, tcp in sockets:
+            for _ignored, udp, tcp in sockets:
                 await loop.create_datagram_endpoint(lambda: _Udp(self), sock=udp)
                 await asyncio.start_server(self._serve_stream, sock=tcp)
 
@@ -281,7 +281,7 @@ class DnsServer:
             for task in pending:
                 task.cancel()
             loop.run_until_complete(asyncio.gather(*pending, return_exceptions=True))
-            for _, udp, tcp in sockets:
+            for _ignored, udp, tcp in sockets:
                 udp.close()
                 tcp.close()
             loop.close()
@@ -420,7 +420,7 @@ class DnsServer:
         body = _bare_answer(wire, dns.rcode.NOTAUTH)
         if timely:
             key = self._keys[query.tsig.name]
-            rdata, _ = dns.tsig.sign(body, key, rdata, theirs.time_signed, theirs.mac)
+            rdata, _ignored = dns.tsig.sign(body, key, rdata, theirs.time_signed, theirs.mac)
         trailer = dns.rrset.from_rdata(query.tsig.name, 0, rdata)
         buffer = bytearray(body)
         buffer[10:12] = struct.pack("!H", 1)
@@ -485,8 +485,8 @@ class DnsServer:
 def _read_update(wire: bytes) -> tuple[list[_Rr], list[_Rr]]:
     """The prerequisite and update sections of a message that already parsed once."""
     parser = dns.wire.Parser(wire)
-    _, _, zones, prerequisites, updates, _ = parser.get_struct("!HHHHHH")
-    for _ in range(zones):
+    _ignored, _ignored, zones, prerequisites, updates, _ignored = parser.get_struct("!HHHHHH")
+    for _ignored in range(zones):
         parser.get_name(decompress=True)
         parser.get_struct("!HH")
 
@@ -500,7 +500,7 @@ def _read_update(wire: bytes) -> tuple[list[_Rr], list[_Rr]]:
                 rdata = dns.rdata.from_wire_parser(IN, kind, parser)
         return _Rr(name, kind, dns.rdataclass.RdataClass.make(rdclass), ttl, length, rdata)
 
-    return [read() for _ in range(prerequisites)], [read() for _ in range(updates)]
+    return [read() for _ignored in range(prerequisites)], [read() for _ignored in range(updates)]
 
 
 def _check_prerequisites(zone: Zone, rrs: list[_Rr]) -> None:
@@ -639,7 +639,7 @@ class _Udp(asyncio.DatagramProtocol):
 
 def _bind_sockets() -> list[tuple[str, socket.socket, socket.socket]]:
     """(address, UDP socket, listening TCP socket) per loopback address, all on one port that was free on all."""
-    for _ in range(50):
+    for _ignored in range(50):
         made: list[tuple[str, socket.socket, socket.socket]] = []
         port = 0
         try:
@@ -659,7 +659,7 @@ def _bind_sockets() -> list[tuple[str, socket.socket, socket.socket]]:
                     item.setblocking(False)
             return made
         except OSError:
-            for _, udp, tcp in made:
+            for _ignored, udp, tcp in made:
                 udp.close()
                 tcp.close()
     raise OSError("no port of the loopback addresses is free for both UDP and TCP")

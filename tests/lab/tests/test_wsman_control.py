@@ -34,7 +34,7 @@ def providers() -> dict[str, Rows]:
 def lab(tmp_path: Path, providers: dict[str, Rows]) -> Iterator[RunningLab]:
     view, made = machine()
     providers.update(made)
-    old, _ = machine("old01", version="6.1.7601")
+    old, _ignored = machine("old01", version="6.1.7601")
     with RunningLab(FakeEstate({view.name: view, "old01": old}), tmp_path) as running:
         yield running
 
@@ -175,11 +175,11 @@ def test_shape_follows_the_generation(lab: RunningLab, api: Api) -> None:
 def test_answers_that_are_not_what_they_should_be(client: Client, api: Api) -> None:
     for kind in ("html", "http_503", "empty_400", "truncated", "doctype", "oversized"):
         api("POST", "/faults", {"machine": "srv01", "kind": kind, "size": 600000})
-    page, unavailable, empty = (client.enumerate(QUERY) for _ in range(3))
+    page, unavailable, empty = (client.enumerate(QUERY) for _ignored in range(3))
     assert (page.status, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
     assert unavailable.status == 503
     assert (empty.status, empty.text) == (400, "")
-    cut, doctype, big = (client.enumerate(QUERY) for _ in range(3))
+    cut, doctype, big = (client.enumerate(QUERY) for _ignored in range(3))
     assert cut.text.startswith("<s:Envelope")
     assert "</s:Envelope>" not in cut.text
     assert doctype.text.startswith("<!DOCTYPE")
@@ -200,9 +200,9 @@ def test_rules_match_machine_action_method_and_count(lab: RunningLab, api: Api) 
     api("POST", "/faults", {"machine": "srv01", "kind": "access_denied", "method": "EnumKey"})
     client = lab.client()
     assert client.enumerate(QUERY).status == 200
-    assert [client.get(SERVICES, {"Name": "sppsvc"}).status for _ in range(3)] == [500, 500, 200]
-    assert [client.invoke(REGISTRY, "EnumKey").status for _ in range(2)] == [500, 200]
-    assert [lab.client("old01").enumerate(QUERY).status for _ in range(3)] == [500, 500, 500]
+    assert [client.get(SERVICES, {"Name": "sppsvc"}).status for _ignored in range(3)] == [500, 500, 200]
+    assert [client.invoke(REGISTRY, "EnumKey").status for _ignored in range(2)] == [500, 200]
+    assert [lab.client("old01").enumerate(QUERY).status for _ignored in range(3)] == [500, 500, 500]
     assert [rule["machine"] for rule in api("GET", "/faults")[1]] == ["old01"]
     assert api("DELETE", "/faults") == (200, {})
     assert lab.client("old01").enumerate(QUERY).status == 200
@@ -313,7 +313,7 @@ def test_files(lab: RunningLab, tmp_path: Path) -> None:
 
 def test_no_thread_is_left_behind(tmp_path: Path) -> None:
     before = set(threading.enumerate())
-    view, _ = machine()
+    view, _ignored = machine()
     with RunningLab(FakeEstate({view.name: view}), tmp_path) as lab:
         stop(lab.client())
     assert [thread.name for thread in set(threading.enumerate()) - before] == []

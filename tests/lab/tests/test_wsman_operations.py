@@ -31,9 +31,9 @@ P = f"{{{SERVICES}}}"
 @pytest.fixture
 def parts() -> tuple[FakeEstate, dict[str, Rows]]:
     view, providers = machine()
-    old, _ = machine("old01", version="6.1.7601", locale="de-DE")
-    middle, _ = machine("mid01", version="6.3.9600", subclassed={"Win32_Service": "Win32_TerminalService"})
-    many, _ = machine("many01", services=[service(f"svc{number:03d}") for number in range(121)])
+    old, _ignored = machine("old01", version="6.1.7601", locale="de-DE")
+    middle, _ignored = machine("mid01", version="6.3.9600", subclassed={"Win32_Service": "Win32_TerminalService"})
+    many, _ignored = machine("many01", services=[service(f"svc{number:03d}") for number in range(121)])
     return FakeEstate({view.name: view, "old01": old, "mid01": middle, "many01": many}), providers
 
 
@@ -139,7 +139,7 @@ def test_pages_keep_within_the_clients_envelope_size(lab: RunningLab) -> None:
 
 
 def test_one_item_larger_than_the_envelope_is_a_fault(tmp_path: Path) -> None:
-    view, _ = machine(services=[service("big", DisplayName="x" * 9000), service("small")])
+    view, _ignored = machine(services=[service("big", DisplayName="x" * 9000), service("small")])
     with RunningLab(FakeEstate({view.name: view}), tmp_path) as lab:
         answer = lab.client().enumerate("SELECT * FROM Win32_Service WHERE Name='big'", max_envelope=8192)
         assert (answer.status, answer.subcode, answer.code) == (500, "w:EncodingLimit", 2150858824)
@@ -174,7 +174,7 @@ def test_a_context_belongs_to_its_machine_and_user(lab: RunningLab) -> None:
 
 def test_unfinished_enumerations_use_up_a_quota(lab: RunningLab) -> None:
     client = lab.client("old01")
-    contexts = [client.enumerate("SELECT Name FROM Win32_Service").value(".//n:EnumerationContext") for _ in range(15)]
+    contexts = [client.enumerate("SELECT Name FROM Win32_Service").value(".//n:EnumerationContext") for _ignored in range(15)]
     refused = client.enumerate("SELECT Name FROM Win32_Service")
     assert (refused.status, refused.subcode, refused.code) == (500, "w:InternalError", 2150859174)
     assert "15" in refused.value(".//f:Message")

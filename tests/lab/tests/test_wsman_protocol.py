@@ -41,8 +41,8 @@ def providers() -> dict[str, Rows]:
 def lab(tmp_path: Path, providers: dict[str, Rows]) -> Iterator[RunningLab]:
     view, made = machine()
     providers.update(made)
-    german, _ = machine("berlin", locale="de-DE")
-    off, _ = machine("off01")
+    german, _ignored = machine("berlin", locale="de-DE")
+    off, _ignored = machine("off01")
     off.powered = False
     with RunningLab(FakeEstate({view.name: view, "berlin": german, "off01": off}), tmp_path) as running:
         yield running
@@ -196,7 +196,7 @@ def test_a_machine_that_is_off_drops_the_connection(lab: RunningLab) -> None:
 def test_one_connection_serves_many_requests(client: Client) -> None:
     client.enumerate(QUERY)
     local = client.connection.sock.getsockname()
-    for _ in range(3):
+    for _ignored in range(3):
         client.enumerate(QUERY)
         client.get(SERVICES, {"Name": "none"})
     assert client.connection.sock.getsockname() == local
@@ -406,9 +406,9 @@ def test_resets_wait_for_running_methods(lab: RunningLab, blocker: Blocker) -> N
 
 
 def test_many_clients_at_once(lab: RunningLab) -> None:
-    def work(_: int) -> int:
+    def work(_ignored: int) -> int:
         client = lab.client()
-        return sum(client.enumerate(QUERY).status == 200 for _ in range(10))
+        return sum(client.enumerate(QUERY).status == 200 for _ignored in range(10))
 
     with ThreadPoolExecutor(20) as pool:
         assert sum(pool.map(work, range(20))) == 200

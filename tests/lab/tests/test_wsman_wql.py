@@ -16,7 +16,7 @@ from kmslab.wsman import wql
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    view, _ = machine()
+    view, _ignored = machine()
     with RunningLab(FakeEstate({view.name: view}), Path(tmp_path_factory.mktemp("lab"))) as lab:
         yield lab.client()
 

@@ -79,7 +79,7 @@ class Resolver:
     def _send(self, name: dns.name.Name, rdtype: dns.rdatatype.RdataType) -> dns.message.Message:
         query = dns.message.make_query(name, rdtype)
         try:
-            response, _ = dns.query.udp_with_fallback(query, "127.0.0.1", timeout=_TIMEOUT, port=self.port)
+            response, _ignored = dns.query.udp_with_fallback(query, "127.0.0.1", timeout=_TIMEOUT, port=self.port)
         except (dns.exception.DNSException, OSError):
             raise LookupFailed(codes.DNS_SERVER_FAILURE) from None
         if response.rcode() != dns.rcode.NOERROR:

@@ -45,11 +45,11 @@ def methods(table: str, build: int = 10**6) -> tuple[Method, ...]:
     for line in table.split("\n"):
         if "(" not in line:
             continue
-        name, _, rest = line.strip().partition("(")
-        inputs, _, rest = rest.partition(")")
+        name, _ignored, rest = line.strip().partition("(")
+        inputs, _ignored, rest = rest.partition(")")
         outputs = ""
         if "->" in rest:
-            outputs, _, rest = rest.partition("(")[2].partition(")")
+            outputs, _ignored, rest = rest.partition("(")[2].partition(")")
         words = rest.split()
         if _applies(words, build):
             result.append(

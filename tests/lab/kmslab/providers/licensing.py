@@ -292,12 +292,12 @@ class ServiceProvider(_LicensingProvider):
             return run
 
         def clear(name: str) -> Handler:
-            return act(lambda _: machine.set_setting(name, None))
+            return act(lambda _ignored: machine.set_setting(name, None))
 
-        def refresh(_: Instance) -> None:
+        def refresh(_ignored: Instance) -> None:
             machine.counters["license_refreshes"] += 1
 
-        def forget_key(_: Instance) -> None:
+        def forget_key(_ignored: Instance) -> None:
             machine.key_in_registry = False
 
         def rearm_app(arguments: Instance) -> None:
@@ -318,7 +318,7 @@ class ServiceProvider(_LicensingProvider):
             "SetKeyManagementServiceLookupDomain": act(
                 lambda a: operations.set_lookup_domain(machine, a.get("LookupDomain") or "")
             ),
-            "ClearKeyManagementServiceLookupDomain": act(lambda _: operations.set_lookup_domain(machine, None)),
+            "ClearKeyManagementServiceLookupDomain": act(lambda _ignored: operations.set_lookup_domain(machine, None)),
             "SetVLActivationInterval": act(
                 lambda a: operations.set_interval(machine, "VLActivationInterval", a.get("ActivationInterval"))
             ),
@@ -326,7 +326,7 @@ class ServiceProvider(_LicensingProvider):
                 lambda a: operations.set_interval(machine, "VLRenewalInterval", a.get("RenewalInterval"))
             ),
             "ClearProductKeyFromRegistry": act(forget_key),
-            "ReArmWindows": act(lambda _: operations.rearm(machine)),
+            "ReArmWindows": act(lambda _ignored: operations.rearm(machine)),
             "ReArmApp": act(rearm_app),
             "RefreshLicenseStatus": act(refresh),
             "SetKeyManagementServiceListeningPort": act(
@@ -345,7 +345,7 @@ class ServiceProvider(_LicensingProvider):
             "SetVLActivationTypeEnabled": act(
                 lambda a: operations.set_activation_type(machine, a.get("ActivationType"))
             ),
-            "ClearVLActivationTypeEnabled": act(lambda _: operations.set_activation_type(machine, 0)),
+            "ClearVLActivationTypeEnabled": act(lambda _ignored: operations.set_activation_type(machine, 0)),
         }
 
 
@@ -411,28 +411,28 @@ class ProductProvider(_LicensingProvider):
     def _work(self) -> dict[str, Callable[[Product, Instance], Instance | None]]:
         machine = self.machine
         return {
-            "Activate": lambda p, _: operations.activate(self.estate.network, machine, p),
-            "UninstallProductKey": lambda p, _: operations.uninstall_key(machine, p),
+            "Activate": lambda p, _ignored: operations.activate(self.estate.network, machine, p),
+            "UninstallProductKey": lambda p, _ignored: operations.uninstall_key(machine, p),
             "DepositOfflineConfirmationId": lambda p, a: operations.deposit_confirmation(
                 machine, p, a.get("InstallationId"), a.get("ConfirmationId")
             ),
             "SetKeyManagementServiceMachine": lambda p, a: operations.set_text(
                 machine, "KeyManagementServiceName", a.get("MachineName"), p
             ),
-            "ClearKeyManagementServiceMachine": lambda p, _: machine.set_setting("KeyManagementServiceName", None, p),
+            "ClearKeyManagementServiceMachine": lambda p, _ignored: machine.set_setting("KeyManagementServiceName", None, p),
             "SetKeyManagementServicePort": lambda p, a: operations.set_port(
                 machine, "KeyManagementServicePort", a.get("PortNumber"), p
             ),
-            "ClearKeyManagementServicePort": lambda p, _: machine.set_setting("KeyManagementServicePort", None, p),
+            "ClearKeyManagementServicePort": lambda p, _ignored: machine.set_setting("KeyManagementServicePort", None, p),
             "SetKeyManagementServiceLookupDomain": lambda p, a: operations.set_lookup_domain(
                 machine, a.get("LookupDomain") or "", p
             ),
-            "ClearKeyManagementServiceLookupDomain": lambda p, _: operations.set_lookup_domain(machine, None, p),
+            "ClearKeyManagementServiceLookupDomain": lambda p, _ignored: operations.set_lookup_domain(machine, None, p),
             "SetVLActivationTypeEnabled": lambda p, a: operations.set_activation_type(
                 machine, a.get("ActivationType"), p
             ),
-            "ClearVLActivationTypeEnabled": lambda p, _: operations.set_activation_type(machine, 0, p),
-            "ReArmSku": lambda p, _: operations.rearm_product(machine, p),
+            "ClearVLActivationTypeEnabled": lambda p, _ignored: operations.set_activation_type(machine, 0, p),
+            "ReArmSku": lambda p, _ignored: operations.rearm_product(machine, p),
         }
 
 

@@ -74,7 +74,7 @@ class RegistryProvider(BaseProvider):
         return None
 
     def _getter(self, kind: int, output: str) -> Handler:
-        def run(_: Instance | None, arguments: Instance) -> Instance:
+        def run(_ignored: Instance | None, arguments: Instance) -> Instance:
             path, name = self._path(arguments), str(arguments.get("sValueName") or "")
             if path is None:
                 return {output: None, "ReturnValue": _NO_KEY}
@@ -88,7 +88,7 @@ class RegistryProvider(BaseProvider):
         return run
 
     def _setter(self, data: Callable[[Instance], Data]) -> Handler:
-        def run(_: Instance | None, arguments: Instance) -> Instance:
+        def run(_ignored: Instance | None, arguments: Instance) -> Instance:
             path = self._path(arguments)
             if path is None:
                 return {"ReturnValue": _NO_KEY}
@@ -97,40 +97,40 @@ class RegistryProvider(BaseProvider):
 
         return run
 
-    def _delete_value(self, _: Instance | None, arguments: Instance) -> Instance:
+    def _delete_value(self, _ignored: Instance | None, arguments: Instance) -> Instance:
         path, name = self._path(arguments), str(arguments.get("sValueName") or "")
         return {"ReturnValue": 0 if path is not None and self.machine.registry.delete(path, name) else _NO_KEY}
 
-    def _enum_values(self, _: Instance | None, arguments: Instance) -> Instance:
+    def _enum_values(self, _ignored: Instance | None, arguments: Instance) -> Instance:
         path = self._path(arguments)
         if path is None:
             return {"sNames": None, "Types": None, "ReturnValue": _NO_KEY}
         values = self.machine.registry.values(path)
         return {
             "sNames": list(values) or None,
-            "Types": [kind for kind, _ in values.values()] or None,
+            "Types": [kind for kind, _ignored in values.values()] or None,
             "ReturnValue": 0,
         }
 
-    def _enum_key(self, _: Instance | None, arguments: Instance) -> Instance:
+    def _enum_key(self, _ignored: Instance | None, arguments: Instance) -> Instance:
         path = self._path(arguments)
         if path is None:
             return {"sNames": None, "ReturnValue": _NO_KEY}
         return {"sNames": self.machine.registry.subkeys(path) or None, "ReturnValue": 0}
 
-    def _create_key(self, _: Instance | None, arguments: Instance) -> Instance:
+    def _create_key(self, _ignored: Instance | None, arguments: Instance) -> Instance:
         if arguments.get("hDefKey") not in (None, HKEY_LOCAL_MACHINE):
             return {"ReturnValue": _ACCESS_DENIED}
         self.machine.registry.create_key(str(arguments.get("sSubKeyName") or ""))
         return {"ReturnValue": 0}
 
-    def _delete_key(self, _: Instance | None, arguments: Instance) -> Instance:
+    def _delete_key(self, _ignored: Instance | None, arguments: Instance) -> Instance:
         path = self._path(arguments)
         if path is None:
             return {"ReturnValue": _NO_KEY}
         return {"ReturnValue": 0 if self.machine.registry.delete_key(path) else _ACCESS_DENIED}
 
-    def _check_access(self, _: Instance | None, arguments: Instance) -> Instance:
+    def _check_access(self, _ignored: Instance | None, arguments: Instance) -> Instance:
         exists = self._path(arguments) is not None
         return {"bGranted": exists, "ReturnValue": 0 if exists else _NO_KEY}
 

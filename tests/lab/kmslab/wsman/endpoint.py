@@ -24,7 +24,7 @@ from . import names
 from .auth import BasicScheme, LostContext, Scheme, Session
 from .enumeration import Enumerations
 from .envelope import Request, check_request, is_identify, open_envelope, read_request, write_envelope
-from .faults import Details, Fault, Scene, Shape, provider_fault, render_fault
+from .faults import Details, Fault, Scene, provider_fault, render_fault
 from .http import DROPPED, Answer, HttpRequest, HttpResponse
 from .operations import (
     Operations,
@@ -196,7 +196,7 @@ class Endpoint:
         key = ("login", view.name.lower())
         known = http.connection.get(key)
         header = http.headers.get("authorization", "")
-        scheme_name, _, token = header.partition(" ")
+        scheme_name, _ignored, token = header.partition(" ")
         scheme = self._schemes.get(scheme_name.lower())
         if scheme is None:
             if not header and known is not None:
@@ -229,7 +229,7 @@ class Endpoint:
 
     def _identify_anonymous(self, view: MachineView, http: HttpRequest) -> HttpResponse:
         try:
-            _, children = open_envelope(http.body, http.headers.get("content-type", ""))
+            _ignored, children = open_envelope(http.body, http.headers.get("content-type", ""))
         except Fault:
             children = ()
         if not is_identify(children):
@@ -306,7 +306,7 @@ class Endpoint:
         gate.enter()
         handed_over = False
 
-        def leave(_: object = None) -> None:
+        def leave(_ignored: object = None) -> None:
             gate.leave()
             lock.release()
 
@@ -317,7 +317,7 @@ class Endpoint:
             future = asyncio.get_running_loop().run_in_executor(self._pool, outcome.run)
             handed_over = True
             future.add_done_callback(leave)
-            done, _ = await asyncio.wait({future}, timeout=visit.request.timeout.total_seconds())
+            done, _ignored = await asyncio.wait({future}, timeout=visit.request.timeout.total_seconds())
             if not done:
                 future.add_done_callback(lambda late: late.cancelled() or late.exception())
                 raise Fault("timed_out")

@@ -142,7 +142,7 @@ def check_request(request: Request) -> Request:
     blocks = request.headers
     for tag, block in blocks.items():
         if tag not in _UNDERSTOOD and _must_understand(block):
-            namespace, _, local = tag[1:].rpartition("}")
+            namespace, _ignored, local = tag[1:].rpartition("}")
             mark = f'<s:NotUnderstood xmlns:q="{text(namespace)}" qname="q:{text(local)}"/>'
             raise Fault("not_understood", Details(header=mark))
     for tag in (_ACTION, _MESSAGE_ID, _TO, _REPLY_TO):

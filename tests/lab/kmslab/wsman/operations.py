@@ -327,7 +327,7 @@ class Operations:
 
     @staticmethod
     def _method_keys(request: Request, target: Target) -> Instance:
-        if target.cim_class.keys and not any(name.lower() != "__cimnamespace" for name, _ in request.selectors):
+        if target.cim_class.keys and not any(name.lower() != "__cimnamespace" for name, _ignored in request.selectors):
             raise WmiError(WBEM_INVALID_METHOD_PARAMETERS)
         return exact_keys(target, find_instance(target, read_keys(target, request.selectors)))
 
@@ -396,7 +396,7 @@ class Operations:
             raise Fault("bad_dialect")
         if resource.class_name != "*":
             raise Fault("query_with_class")
-        if any(name.lower() != "__cimnamespace" for name, _ in request.selectors):
+        if any(name.lower() != "__cimnamespace" for name, _ignored in request.selectors):
             raise Fault("bad_selectors")
         return self._query(request, resource, (condition.text or "").strip())
 

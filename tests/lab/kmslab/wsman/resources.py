@@ -95,7 +95,7 @@ def find_target(view: MachineView, resource: Resource) -> Target | None:
 
 def has_namespace(view: MachineView, namespace: str) -> bool:
     """Whether the machine has this WMI namespace."""
-    return any(space == namespace.lower() for space, _ in view.providers)
+    return any(space == namespace.lower() for space, _ignored in view.providers)
 
 
 def class_target(view: MachineView, resource: Resource, *, operation: str = "GetObject") -> Target:

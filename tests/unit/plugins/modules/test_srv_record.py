@@ -161,7 +161,7 @@ def test_a_key_needs_its_secret(calls: list[tuple[Server, Goal, bool]], capsys: 
 
 
 def test_a_failure_has_its_parts(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: Any, **__: Any) -> Outcome:
+    def fail(*_ignored: Any, **__: Any) -> Outcome:
         raise ZoneError("REFUSED", "What happened.", "What to do.", code=5)
 
     monkeypatch.setattr(srv_record, "ensure", fail)

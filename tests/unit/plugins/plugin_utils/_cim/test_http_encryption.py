@@ -45,7 +45,7 @@ class Acceptor:
     def __call__(self, handler: Handler) -> None:
         connection = handler.client_address[1]
         body = handler.server.requests[-1].body
-        scheme, _, token = handler.headers.get("Authorization", "").partition(" ")
+        scheme, _ignored, token = handler.headers.get("Authorization", "").partition(" ")
         if token:
             self._log_in(handler, connection, scheme, token)
             return

@@ -83,9 +83,9 @@ def pywinrm(url: str, **options: Any) -> HttpTransport:
 
 def pypsrp_(url: str, **options: Any) -> HttpTransport:
     verify = options.pop("verify", False)
-    scheme, _, rest = url.partition("://")
-    host, _, tail = rest.partition(":")
-    port, _, path = tail.partition("/")
+    scheme, _ignored, rest = url.partition("://")
+    host, _ignored, tail = rest.partition(":")
+    port, _ignored, path = tail.partition("/")
     return PypsrpTransport(
         lambda: pypsrp.wsman.WSMan(
             host,
@@ -143,7 +143,7 @@ def test_own_envelope_goes_out_and_the_answer_comes_back(make: Make, server: Ser
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503])
 @pytest.mark.parametrize("content_type", [SOAP, "application/soap+xml", "text/html"])
 def test_fault_is_an_answer_whatever_the_status(make: Make, server: Server, status: int, content_type: str) -> None:
-    data = FAULT.replace(b"Nein.", "Zugriff für „Jörg“ verweigert.".encode())
+    data = FAULT.replace(b"Nein.", "Zugriff für \"Jörg\" verweigert.".encode())
     server.behaviours = [reply(status, data, Content_Type=content_type)]
     transport = make(server.url())
     assert transport.send(REQUEST, timeout=5) == data
@@ -400,7 +400,7 @@ def test_bad_settings_of_the_library_are_explained(make: Make) -> None:
     transport = make("http://127.0.0.1:1/wsman")
     transport._make_client = refuse
     error = failure(transport)
-    assert type(error) is CimTransportError
+    assert error.__class__ is CimTransportError
     assert "auth must be one of a, b" in str(error)
     assert transport.library in str(error)
 
@@ -424,7 +424,7 @@ def test_login_libraries_are_told_by_their_package(make: Make) -> None:
         raise NoTicketError("No Kerberos credentials available\nsecond line")
 
     transport = make("http://127.0.0.1:1/wsman")
-    transport._exchange = lambda *_: fail()  # type: ignore[method-assign]
+    transport._exchange = lambda *_ignored: fail()  # type: ignore[method-assign]
     error = failure(transport)
     assert isinstance(error, CimAuthenticationError)
     assert str(error).endswith("No Kerberos credentials available")

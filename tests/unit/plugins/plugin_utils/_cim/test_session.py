@@ -56,7 +56,7 @@ def make(*steps: Step, **options: Any) -> tuple[CimSession, ScriptedTransport, l
 
 
 def test_query_in_one_page() -> None:
-    session, transport, _ = make(page(fragment(Name="a", Count="1"), context="", end=True))
+    session, transport, _ignored = make(page(fragment(Name="a", Count="1"), context="", end=True))
     rows = session.query(SERVICE, ["Name", "Count", "Roles"], "Count > 0")
     assert [dict(row) for row in rows] == [{"Name": "a", "Count": 1, "Roles": []}]
     assert transport.query() == "SELECT Name,Count,Roles FROM Demo_Service WHERE Count > 0"
@@ -65,7 +65,7 @@ def test_query_in_one_page() -> None:
 
 
 def test_query_follows_the_newest_context_to_the_end() -> None:
-    session, transport, _ = make(
+    session, transport, _ignored = make(
         page(fragment(Name="a"), context="uuid:1"),
         page(fragment(Name="b") + fragment(Name="c"), context="uuid:2", pull=True),
         page("", context="uuid:3", pull=True),
@@ -82,7 +82,7 @@ def test_query_follows_the_newest_context_to_the_end() -> None:
 
 
 def test_query_without_rows() -> None:
-    session, transport, _ = make(page("", end=True))
+    session, transport, _ignored = make(page("", end=True))
     assert session.query(SERVICE) == []
     assert transport.query() == "SELECT * FROM Demo_Service"
 
@@ -99,7 +99,7 @@ def test_query_without_rows() -> None:
     ],
 )
 def test_unfinished_enumeration_is_released(trouble: Step, kind: type[CimError], released: bool) -> None:
-    session, transport, _ = make(page(fragment(Name="a"), context="uuid:1"), trouble, envelope(""))
+    session, transport, _ignored = make(page(fragment(Name="a"), context="uuid:1"), trouble, envelope(""))
     with pytest.raises(kind):
         session.query(SERVICE, ["Name"])
     assert transport.actions == ["Enumerate", "Pull"] + ["Release"] * released
@@ -108,14 +108,16 @@ def test_unfinished_enumeration_is_released(trouble: Step, kind: type[CimError],
 
 
 def test_trouble_with_the_release_does_not_hide_the_reason() -> None:
-    session, _, _ = make(page("", context="uuid:1"), fault(2150858755), CimTimeoutError("late", sent=True))
+    session, _ignored, _ignored = make(
+        page("", context="uuid:1"), fault(2150858755), CimTimeoutError("late", sent=True)
+    )
     with pytest.raises(CimFault):
         session.query(SERVICE)
 
 
 @pytest.mark.parametrize("trouble", [dropped(), STALE])
 def test_query_starts_again_once_when_the_host_lost_its_place(trouble: Step) -> None:
-    session, transport, _ = make(
+    session, transport, _ignored = make(
         page(fragment(Name="a"), context="uuid:1"),
         trouble,
         page(fragment(Name="a"), context="uuid:2"),
@@ -127,27 +129,27 @@ def test_query_starts_again_once_when_the_host_lost_its_place(trouble: Step) -> 
 
 def test_query_does_not_start_again_for_ever() -> None:
     first = page(fragment(Name="a"), context="uuid:1")
-    session, transport, _ = make(first, dropped(), first, dropped())
+    session, transport, _ignored = make(first, dropped(), first, dropped())
     with pytest.raises(CimConnectionError):
         session.query(SERVICE, ["Name"])
     assert transport.actions == ["Enumerate", "Pull"] * 2
 
 
 def test_endless_enumeration_is_given_up() -> None:
-    session, transport, _ = make(page("", context="c"), *[page("", context="c", pull=True)] * 21, envelope(""))
+    session, transport, _ignored = make(page("", context="c"), *[page("", context="c", pull=True)] * 21, envelope(""))
     with pytest.raises(CimProtocolError, match="come to an end"):
         session.query(SERVICE)
     assert transport.actions[-1] == "Release"
 
 
 def test_unknown_class_or_property() -> None:
-    session, _, _ = make(fault(2150858778, subcode="n:CannotProcessFilter"))
+    session, _ignored, _ignored = make(fault(2150858778, subcode="n:CannotProcessFilter"))
     with pytest.raises(CimInvalidClass):
         session.query(SERVICE, ["Nothing"])
 
 
 def test_bad_value_names_the_endpoint() -> None:
-    session, _, _ = make(page(fragment(Count="many"), end=True))
+    session, _ignored, _ignored = make(page(fragment(Count="many"), end=True))
     with pytest.raises(CimProtocolError, match="http://host:5985/wsman: The value of Count") as caught:
         session.query(SERVICE, ["Count"])
     assert not caught.value.outcome_unknown
@@ -168,7 +170,7 @@ INSTANCE = "<p:Demo_Service xmlns:p='u'><p:Name>n</p:Name></p:Demo_Service>"
 
 
 def test_references_of_the_host_are_used_as_they_are() -> None:
-    session, transport, _ = make(
+    session, transport, _ignored = make(
         page(
             f"<w:Item>{INSTANCE}{epr('http://dmtf/Demo_Service', __cimnamespace='root/cimv2', K='v')}</w:Item>",
             end=True,
@@ -187,7 +189,7 @@ def test_references_of_the_host_are_used_as_they_are() -> None:
 
 
 def test_without_condition_the_class_itself_is_enumerated() -> None:
-    session, transport, _ = make(page("", end=True))
+    session, transport, _ignored = make(page("", end=True))
     assert session.query_with_references(SERVICE) == []
     assert transport.header("w:ResourceURI") == SERVICE.uri
     assert transport.body().find("w:Filter", NS) is None
@@ -195,13 +197,13 @@ def test_without_condition_the_class_itself_is_enumerated() -> None:
 
 
 def test_reference_to_the_wildcard_means_the_class() -> None:
-    session, _, _ = make(page(f"<w:Item>{INSTANCE}{epr(SERVICE.query_uri, Name='n')}</w:Item>", end=True))
-    ((_, reference),) = session.query_with_references(SERVICE, "Name = 'n'")
+    session, _ignored, _ignored = make(page(f"<w:Item>{INSTANCE}{epr(SERVICE.query_uri, Name='n')}</w:Item>", end=True))
+    ((_ignored, reference),) = session.query_with_references(SERVICE, "Name = 'n'")
     assert reference == Reference(SERVICE.uri, {"Name": "n"})
 
 
 def test_missing_reference_is_made_from_known_keys_or_refused() -> None:
-    session, _, _ = make(
+    session, _ignored, _ignored = make(
         page(INSTANCE, end=True), page(fragment(Count="1"), end=True), page(epr("u", Name="n"), end=True)
     )
     assert session.query_with_references(SERVICE)[0][1] == Reference(SERVICE.uri, {"Name": "n"})
@@ -215,7 +217,7 @@ def test_missing_reference_is_made_from_known_keys_or_refused() -> None:
 
 
 def test_get() -> None:
-    session, transport, _ = make(envelope(INSTANCE))
+    session, transport, _ignored = make(envelope(INSTANCE))
     assert dict(session.get(SERVICE, {"Name": "n"})) == {"Name": "n"}
     assert (transport.actions, transport.selectors()) == (["Get"], {"Name": "n"})
     assert transport.header("w:ResourceURI") == SERVICE.uri
@@ -224,7 +226,7 @@ def test_get() -> None:
 
 
 def test_get_without_instance() -> None:
-    session, _, _ = make(envelope(""))
+    session, _ignored, _ignored = make(envelope(""))
     with pytest.raises(CimProtocolError, match="no instance"):
         session.get(SERVICE, {"Name": "n"})
 
@@ -233,7 +235,7 @@ def test_get_without_instance() -> None:
 
 
 def test_invoke_on_an_instance() -> None:
-    session, transport, _ = make(output("SetPort", ReturnValue="0"))
+    session, transport, _ignored = make(output("SetPort", ReturnValue="0"))
     assert dict(session.invoke(KEYS, "SetPort", PortNumber=1688)) == {"ReturnValue": 0}
     assert transport.header("a:Action") == f"{SERVICE.uri}/SetPort"
     assert transport.selectors() == {"Name": "n"}
@@ -247,20 +249,20 @@ def test_invoke_on_an_instance() -> None:
 
 
 def test_invoke_static_method() -> None:
-    session, transport, _ = make(output("List", Names="only", ReturnValue="0"))
+    session, transport, _ignored = make(output("List", Names="only", ReturnValue="0"))
     assert session.invoke(SERVICE, "List", writes=False)["Names"] == ["only"]
     assert transport.selectors() == {}
     assert transport.idempotent == [True]
 
 
 def test_void_method() -> None:
-    session, _, _ = make(output("Touch"))
+    session, _ignored, _ignored = make(output("Touch"))
     assert dict(session.invoke(KEYS, "Touch")) == {}
 
 
 @pytest.mark.parametrize("text", ["3221549136", "-1073418160"])
 def test_return_value_other_than_success(text: str) -> None:
-    session, _, _ = make(output("SetPort", ReturnValue=text))
+    session, _ignored, _ignored = make(output("SetPort", ReturnValue=text))
     with pytest.raises(CimMethodError, match=r"Demo_Service\.SetPort.*0xC004F050") as caught:
         session.invoke(KEYS, "SetPort", PortNumber=1)
     assert caught.value.code == 0xC004F050
@@ -268,14 +270,14 @@ def test_return_value_other_than_success(text: str) -> None:
 
 
 def test_accepted_return_values() -> None:
-    session, _, _ = make(*[output("Go", ReturnValue="4096")] * 2)
+    session, _ignored, _ignored = make(*[output("Go", ReturnValue="4096")] * 2)
     assert session.invoke(KEYS, "Go", accept=(0, 4096))["ReturnValue"] == 4096
     with pytest.raises(CimMethodError):
         session.invoke(KEYS, "Go", accept=())
 
 
 def test_bad_parameter_sends_nothing() -> None:
-    session, transport, _ = make()
+    session, transport, _ignored = make()
     with pytest.raises(ValueError, match="PortNumber"):
         session.invoke(KEYS, "SetPort", PortNumber=-1)
     assert (transport.sent, session.requests_sent, session.bytes_sent) == ([], 0, 0)
@@ -285,7 +287,7 @@ def test_bad_parameter_sends_nothing() -> None:
 
 
 def test_put_names_what_it_changes() -> None:
-    session, transport, _ = make(envelope(INSTANCE))
+    session, transport, _ignored = make(envelope(INSTANCE))
     answer = session.put(KEYS, {"Count": 7, "Started": None})
     assert answer is not None
     assert answer["Name"] == "n"
@@ -304,7 +306,7 @@ def test_put_names_what_it_changes() -> None:
 
 
 def test_put_by_reference_leaves_the_namespace_selector_out_of_the_body() -> None:
-    session, transport, _ = make(envelope(""))
+    session, transport, _ignored = make(envelope(""))
     assert session.put(Reference("http://x/Demo_Service", {"__cimnamespace": "root/x", "K": "v"}), {"A": "1"}) is None
     assert transport.body().tag == "{http://x/Demo_Service}Demo_Service"
     assert [child.tag.rpartition("}")[2] for child in transport.body()] == ["K", "A"]
@@ -312,7 +314,7 @@ def test_put_by_reference_leaves_the_namespace_selector_out_of_the_body() -> Non
 
 def test_create() -> None:
     inner = epr("", Name="new").replace("<a:EndpointReference>", "").replace("</a:EndpointReference>", "")
-    session, transport, _ = make(envelope(f"<x:ResourceCreated>{inner}</x:ResourceCreated>"), envelope(""))
+    session, transport, _ignored = make(envelope(f"<x:ResourceCreated>{inner}</x:ResourceCreated>"), envelope(""))
     assert session.create(SERVICE, {"Name": "new", "Roles": ["a", "b"]}) == Reference(SERVICE.uri, {"Name": "new"})
     assert [child.text for child in transport.body()] == ["new", "a", "b"]
     assert transport.actions == ["Create"]
@@ -322,7 +324,7 @@ def test_create() -> None:
 
 
 def test_delete() -> None:
-    session, transport, _ = make(envelope(""))
+    session, transport, _ignored = make(envelope(""))
     session.delete(KEYS)
     assert (transport.actions, transport.selectors()) == (["Delete"], {"Name": "n"})
 
@@ -362,7 +364,9 @@ def test_waiting_for_the_quota_is_bounded() -> None:
 
 
 def test_pull_is_repeated_after_a_quota_fault_with_the_same_context() -> None:
-    session, transport, _ = make(page("", context="uuid:1"), QUOTA, page(fragment(Name="a"), end=True, pull=True))
+    session, transport, _ignored = make(
+        page("", context="uuid:1"), QUOTA, page(fragment(Name="a"), end=True, pull=True)
+    )
     assert len(session.query(SERVICE)) == 1
     assert transport.body(1).findtext("n:EnumerationContext", None, NS) == "uuid:1"
     assert transport.body(2).findtext("n:EnumerationContext", None, NS) == "uuid:1"
@@ -396,7 +400,7 @@ def test_writes_are_sent_once_and_tell_when_nobody_knows(
 
 @pytest.mark.parametrize("read", READS)
 def test_outcome_of_a_read_does_not_matter(read: Callable[[CimSession], object]) -> None:
-    session, _, _ = make(CimTimeoutError("late", sent=True))
+    session, _ignored, _ignored = make(CimTimeoutError("late", sent=True))
     with pytest.raises(CimTimeoutError) as caught:
         read(session)
     assert not caught.value.outcome_unknown
@@ -407,7 +411,7 @@ def test_outcome_of_a_read_does_not_matter(read: Callable[[CimSession], object])
 
 @pytest.mark.parametrize("form", ["{}", " {}\n", "urn:{}"])
 def test_relates_to_in_other_spellings(form: str) -> None:
-    session, _, _ = make(
+    session, _ignored, _ignored = make(
         envelope(INSTANCE, relates_to=form.format("uuid:abcdef01-0000-0000-0000-00000000000A")),
         new_message_id=lambda: "uuid:ABCDEF01-0000-0000-0000-00000000000A",
     )
@@ -415,7 +419,7 @@ def test_relates_to_in_other_spellings(form: str) -> None:
 
 
 def test_missing_relates_to_is_accepted() -> None:
-    session, _, _ = make(envelope(INSTANCE, relates_to=""))
+    session, _ignored, _ignored = make(envelope(INSTANCE, relates_to=""))
     assert session.get(SERVICE, {"Name": "n"})["Name"] == "n"
 
 
@@ -423,20 +427,20 @@ def test_missing_relates_to_is_accepted() -> None:
     "answer", [envelope(INSTANCE, relates_to="uuid:other"), fault(5).replace(b"$RELATES_TO", b"uuid:x")]
 )
 def test_answer_to_another_request_is_refused(answer: bytes) -> None:
-    session, _, _ = make(answer)
+    session, _ignored, _ignored = make(answer)
     with pytest.raises(CimProtocolError, match="different request"):
         session.get(SERVICE, {"Name": "n"})
 
 
 def test_http_waits_longer_than_the_service() -> None:
-    session, transport, _ = make(envelope(INSTANCE), operation_timeout=20)
+    session, transport, _ignored = make(envelope(INSTANCE), operation_timeout=20)
     session.get(SERVICE, {"Name": "n"})
     assert transport.header("w:OperationTimeout") == "PT20.000S"
     assert transport.timeouts[0] > 20
 
 
 def test_counters_and_close() -> None:
-    session, transport, _ = make(envelope(INSTANCE), envelope(INSTANCE))
+    session, transport, _ignored = make(envelope(INSTANCE), envelope(INSTANCE))
     with session:
         session.get(SERVICE, {"Name": "n"})
         once = session.bytes_sent
@@ -446,7 +450,7 @@ def test_counters_and_close() -> None:
 
 
 def test_fault_carries_the_http_status() -> None:
-    session, transport, _ = make(fault(5))
+    session, transport, _ignored = make(fault(5))
     transport.last_status = 500
     with pytest.raises(CimFault) as caught:
         session.get(SERVICE, {"Name": "n"})

@@ -153,7 +153,7 @@ def test_the_key_follows_edition_and_build(build: int, edition: str, partial: st
         (22631, 48, "T83GX"),
         (26100, 125, "J462D"),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_a_machine_without_any_key_is_known_by_its_sku(build: int, sku: int, partial: str) -> None:
     found = find_gvlk(build=build, sku=sku)
