@@ -9,7 +9,7 @@ import csv
 import functools
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +62,7 @@ class Edition:
     skus: tuple[int, ...]
     builds: Builds
     threshold: int
-    gvlk: str
+    gvlk: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,11 @@ import ipaddress
 import random
 import secrets
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import dns.exception
 import dns.name
 import dns.rdatatype
 import dns.tsig
@@ -304,9 +305,18 @@ class Estate:
         """The records of a zone: name, type, ttl, data; SRV records also priority, weight, port, target."""
         return [_record_json(record) for record in self._dns.records(zone)]
 
-    def put_zone_records(self, zone: str, records: list[Mapping[str, Any]]) -> None:
-        """Replace all records of a zone but SOA and NS; entries as `zone_records` gives them (SRV by data or parts)."""
-        self._dns.replace_records(zone, [_record_from_json(record) for record in records])
+    def put_zone_records(self, zone: str, records: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> None:
+        """Replace all records of a zone but SOA and NS; entries as `zone_records` gives them (SRV by data or parts).
+
+        A mapping with `records` does as well as the list.  KeyError for another zone, ValueError for a bad record.
+        """
+        entries = records.get("records", ()) if isinstance(records, Mapping) else records
+        try:
+            wanted = [_record_from_json(record) for record in entries]
+            self._dns.zone(zone)
+            self._dns.replace_records(zone, wanted)
+        except (TypeError, AttributeError, dns.exception.DNSException) as error:
+            raise ValueError(f"a record needs name, type and data (or an SRV record's parts): {error}") from None
 
     def zone_names(self) -> list[str]:
         return self._dns.zone_names()
@@ -380,6 +390,8 @@ def _record_json(record: Record) -> dict[str, Any]:
 
 
 def _record_from_json(record: Mapping[str, Any]) -> Record:
+    if "name" not in record or "type" not in record or ("data" not in record and "target" not in record):
+        raise ValueError("a record needs name, type and data (or an SRV record's parts)")
     data = record.get("data")
     if data is None and record["type"] == "SRV":
         numbers = f"{record.get('priority', 0)} {record.get('weight', 0)} {record.get('port', codes.KMS_PORT)}"
@@ -491,11 +503,8 @@ def _attribute(name: str, kind: type) -> Any:
     return change
 
 
-def _patch_firewall(machine: Machine, value: Mapping[str, bool]) -> None:
-    for name, enabled in value.items():
-        if name not in machine.firewall:
-            raise ValueError(f"no firewall rule {name}; rules: {', '.join(machine.firewall)}")
-        machine.firewall[name].enabled = bool(enabled)
+def _patch_firewall(machine: Machine, value: Mapping[str, Any]) -> None:
+    machine.set_firewall(value)
 
 
 def _patch_service(machine: Machine, value: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ A machine knows nothing of the network; who asks whom is in `kms.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,7 @@ from .registry import SPP_KEY, TCPIP_KEY, WINDOWS_KEY, Data, Registry
 from .spec import EstateError, MachineSpec
 
 KMS_RULE = "SPPSVC-In-TCP"
+_EVENTS_KEPT = 200
 KMS_COUNTERS = (
     "TotalRequests",
     "FailedRequests",
@@ -221,7 +222,8 @@ class Machine:
         self.registry = self._make_registry()
         self.products = self._make_products()
         self.services = self._make_services()
-        self.firewall = self._make_firewall()
+        self.firewall: dict[str, FirewallRule] = {}
+        self._make_firewall()
         self.client = ClientState()
         self.host = HostState(self.host_config())
 
@@ -342,7 +344,7 @@ class Machine:
         ]
         return {service.name.lower(): service for service in services}
 
-    def _make_firewall(self) -> dict[str, FirewallRule]:
+    def _make_firewall(self) -> None:
         rules = [
             FirewallRule(KMS_RULE, self.locale.rule, self.locale.group, False, codes.KMS_PORT),
             FirewallRule(
@@ -356,12 +358,25 @@ class Machine:
                 "RemoteDesktop-UserMode-In-TCP", "Remote Desktop - User Mode (TCP-In)", "Remote Desktop", True, 3389
             ),
         ]
-        named = {rule.name: rule for rule in rules}
-        for name, enabled in self.spec.firewall.items():
-            if name not in named:
-                raise EstateError(f"machine {self.name}: firewall rule {name}; known: {', '.join(named)}")
-            named[name].enabled = enabled
-        return named
+        self.firewall = {rule.name: rule for rule in rules}
+        try:
+            self.set_firewall(self.spec.firewall)
+        except ValueError as error:
+            raise EstateError(f"machine {self.name}: {error}") from None
+
+    def set_firewall(self, rules: Mapping[str, Any]) -> None:
+        """Switch rules: {name: true}; {name: {"port": 1699, "enabled": true}} makes one that is not there yet."""
+        for name, value in rules.items():
+            wanted = value if isinstance(value, Mapping) else {"enabled": value}
+            if name not in self.firewall:
+                if not isinstance(wanted.get("port"), int):
+                    raise ValueError(
+                        f"no firewall rule {name}; rules: {', '.join(self.firewall)} (a new one has a port)"
+                    )
+                self.firewall[name] = FirewallRule(name, name, "", True, wanted["port"])
+            if not isinstance(wanted.get("enabled", True), bool):
+                raise ValueError(f"firewall rule {name}: enabled is true or false")
+            self.firewall[name].enabled = wanted.get("enabled", True)
 
     # -- settings (kept in the registry) ---------------------------------------------------------------------------
 
@@ -483,6 +498,7 @@ class Machine:
     def log(self, event: int, **details: Any) -> None:
         """Remember an event of the licensing service (the numbers are Windows' event IDs)."""
         self.events.append({"event": event, "minute": self.own_clock, **details})
+        del self.events[:-_EVENTS_KEPT]
 
 
 def _settings_key(product: Product | None) -> str:

@@ -56,7 +56,7 @@ class MachineSpec:
     lookup_domain: str | None = None
     host_caching: bool = True
     dns_publishing: bool = True
-    firewall: dict[str, bool] = field(default_factory=dict)
+    firewall: dict[str, Any] = field(default_factory=dict)
     firewall_on: bool = True
     patched: bool = True
     seed_cmids: int = 0
