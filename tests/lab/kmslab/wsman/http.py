@@ -181,6 +181,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _next_request(self) -> HttpRequest | None:
         if self._head is None:
+            if self._buffer and not self._buffer[:1].isalpha():
+                # No method begins like this; most likely a TLS client greets a port that speaks HTTP.
+                raise _BadRequest(400)
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0:
                 if len(self._buffer) > MAX_HEAD:
