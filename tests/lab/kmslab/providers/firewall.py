@@ -61,8 +61,8 @@ class FirewallProvider(BaseProvider):
         super().__init__(estate, machine)
         self.cim_class = CimClass("root/StandardCimv2", "MSFT_NetFirewallRule", fields(_RULE), methods(_METHODS))
         self.handlers = {
-            "Enable": lambda keys, _ignored: self._switch(keys, True),
-            "Disable": lambda keys, _ignored: self._switch(keys, False),
+            "Enable": lambda keys, _a: self._switch(keys, True),
+            "Disable": lambda keys, _a: self._switch(keys, False),
         }
 
     def rows(self) -> Iterable[dict[str, Value]]:

@@ -411,28 +411,28 @@ class ProductProvider(_LicensingProvider):
     def _work(self) -> dict[str, Callable[[Product, Instance], Instance | None]]:
         machine = self.machine
         return {
-            "Activate": lambda p, _ignored: operations.activate(self.estate.network, machine, p),
-            "UninstallProductKey": lambda p, _ignored: operations.uninstall_key(machine, p),
+            "Activate": lambda p, _a: operations.activate(self.estate.network, machine, p),
+            "UninstallProductKey": lambda p, _a: operations.uninstall_key(machine, p),
             "DepositOfflineConfirmationId": lambda p, a: operations.deposit_confirmation(
                 machine, p, a.get("InstallationId"), a.get("ConfirmationId")
             ),
             "SetKeyManagementServiceMachine": lambda p, a: operations.set_text(
                 machine, "KeyManagementServiceName", a.get("MachineName"), p
             ),
-            "ClearKeyManagementServiceMachine": lambda p, _ignored: machine.set_setting("KeyManagementServiceName", None, p),
+            "ClearKeyManagementServiceMachine": lambda p, _a: machine.set_setting("KeyManagementServiceName", None, p),
             "SetKeyManagementServicePort": lambda p, a: operations.set_port(
                 machine, "KeyManagementServicePort", a.get("PortNumber"), p
             ),
-            "ClearKeyManagementServicePort": lambda p, _ignored: machine.set_setting("KeyManagementServicePort", None, p),
+            "ClearKeyManagementServicePort": lambda p, _a: machine.set_setting("KeyManagementServicePort", None, p),
             "SetKeyManagementServiceLookupDomain": lambda p, a: operations.set_lookup_domain(
                 machine, a.get("LookupDomain") or "", p
             ),
-            "ClearKeyManagementServiceLookupDomain": lambda p, _ignored: operations.set_lookup_domain(machine, None, p),
+            "ClearKeyManagementServiceLookupDomain": lambda p, _a: operations.set_lookup_domain(machine, None, p),
             "SetVLActivationTypeEnabled": lambda p, a: operations.set_activation_type(
                 machine, a.get("ActivationType"), p
             ),
-            "ClearVLActivationTypeEnabled": lambda p, _ignored: operations.set_activation_type(machine, 0, p),
-            "ReArmSku": lambda p, _ignored: operations.rearm_product(machine, p),
+            "ClearVLActivationTypeEnabled": lambda p, _a: operations.set_activation_type(machine, 0, p),
+            "ReArmSku": lambda p, _a: operations.rearm_product(machine, p),
         }
 
 

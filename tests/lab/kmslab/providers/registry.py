@@ -97,11 +97,11 @@ class RegistryProvider(BaseProvider):
 
         return run
 
-    def _delete_value(self, _ignored: Instance | None, arguments: Instance) -> Instance:
+    def _delete_value(self, _a: Instance | None, arguments: Instance) -> Instance:
         path, name = self._path(arguments), str(arguments.get("sValueName") or "")
         return {"ReturnValue": 0 if path is not None and self.machine.registry.delete(path, name) else _NO_KEY}
 
-    def _enum_values(self, _ignored: Instance | None, arguments: Instance) -> Instance:
+    def _enum_values(self, _a: Instance | None, arguments: Instance) -> Instance:
         path = self._path(arguments)
         if path is None:
             return {"sNames": None, "Types": None, "ReturnValue": _NO_KEY}
@@ -112,25 +112,25 @@ class RegistryProvider(BaseProvider):
             "ReturnValue": 0,
         }
 
-    def _enum_key(self, _ignored: Instance | None, arguments: Instance) -> Instance:
+    def _enum_key(self, _a: Instance | None, arguments: Instance) -> Instance:
         path = self._path(arguments)
         if path is None:
             return {"sNames": None, "ReturnValue": _NO_KEY}
         return {"sNames": self.machine.registry.subkeys(path) or None, "ReturnValue": 0}
 
-    def _create_key(self, _ignored: Instance | None, arguments: Instance) -> Instance:
+    def _create_key(self, _a: Instance | None, arguments: Instance) -> Instance:
         if arguments.get("hDefKey") not in (None, HKEY_LOCAL_MACHINE):
             return {"ReturnValue": _ACCESS_DENIED}
         self.machine.registry.create_key(str(arguments.get("sSubKeyName") or ""))
         return {"ReturnValue": 0}
 
-    def _delete_key(self, _ignored: Instance | None, arguments: Instance) -> Instance:
+    def _delete_key(self, _a: Instance | None, arguments: Instance) -> Instance:
         path = self._path(arguments)
         if path is None:
             return {"ReturnValue": _NO_KEY}
         return {"ReturnValue": 0 if self.machine.registry.delete_key(path) else _ACCESS_DENIED}
 
-    def _check_access(self, _ignored: Instance | None, arguments: Instance) -> Instance:
+    def _check_access(self, _a: Instance | None, arguments: Instance) -> Instance:
         exists = self._path(arguments) is not None
         return {"bGranted": exists, "ReturnValue": 0 if exists else _NO_KEY}
 

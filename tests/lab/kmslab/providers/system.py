@@ -202,9 +202,9 @@ class WindowsServiceProvider(BaseProvider):
         build = machine.spec.build
         self.cim_class = CimClass("root/cimv2", "Win32_Service", fields(_SERVICE, build), methods(_SERVICE_METHODS))
         self.handlers = {
-            "StartService": lambda keys, _ignored: {"ReturnValue": self._service(keys).start()},
-            "StopService": lambda keys, _ignored: {"ReturnValue": self._service(keys).stop()},
-            "InterrogateService": lambda keys, _ignored: {"ReturnValue": 0 if self._service(keys).state == "Running" else 6},
+            "StartService": lambda keys, _a: {"ReturnValue": self._service(keys).start()},
+            "StopService": lambda keys, _a: {"ReturnValue": self._service(keys).stop()},
+            "InterrogateService": lambda keys, _a: {"ReturnValue": 0 if self._service(keys).state == "Running" else 6},
             "ChangeStartMode": self._change_start_mode,
         }
 

@@ -24,7 +24,7 @@ from . import names
 from .auth import BasicScheme, LostContext, Scheme, Session
 from .enumeration import Enumerations
 from .envelope import Request, check_request, is_identify, open_envelope, read_request, write_envelope
-from .faults import Details, Fault, Scene, provider_fault, render_fault
+from .faults import Details, Fault, Scene, Shape, provider_fault, render_fault
 from .http import DROPPED, Answer, HttpRequest, HttpResponse
 from .operations import (
     Operations,
@@ -363,11 +363,11 @@ class Endpoint:
                 Details(
                     parameters={"limit": visit.machine.traits.quota},
                     inner="quota_detail",
-                    shape=cast("Shape | None", rule.shape or None),
+                    shape=cast(Shape | None, rule.shape or None),
                     by_generation=True,
                 ),
             ),
-            "fault": lambda: provider_fault(WmiError(rule.hresult), shape=cast("Shape | None", rule.shape or None)),
+            "fault": lambda: provider_fault(WmiError(rule.hresult), shape=cast(Shape | None, rule.shape or None)),
         }
         if rule.kind in faults:
             return self._send(visit, 500, _fault_envelope(visit, faults[rule.kind]()))
