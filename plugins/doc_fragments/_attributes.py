@@ -39,8 +39,8 @@ attributes:
     description: Uses the connection that is configured for the target.
     support: partial
     details:
-      - Works with the connection plugins C(ansible.builtin.winrm) and C(ansible.builtin.psrp). Their address, credentials,
-        authentication, certificate, proxy and time-out options are honoured.
+      - Works with the connection plugins C(ansible.builtin.winrm) and C(ansible.builtin.psrp). Their address,
+        credentials, authentication, certificate, proxy and time-out options are honoured.
       - No WinRS shell and no PowerShell runspace is opened. Requests go straight to the WS-Management service.
       - Every other connection plugin is refused with an error that names these two.
   delegation:
