@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE
 from ansible.plugins.action import ActionBase
 
@@ -120,7 +121,12 @@ class LicensingAction(ActionBase):
         }
         validated = validator.validate(given)
         if validated.error_messages:
-            raise AnsibleActionFail(f"module {self._task.action}: {'; '.join(validated.error_messages)}")
+            # The validator leaves it to its caller to say what is wrong with the options that it lists.
+            texts = (
+                f"unsupported: {error.msg}" if isinstance(error, UnsupportedError) else error.msg
+                for error in validated.errors.errors
+            )
+            raise AnsibleActionFail(f"module {self._task.action}: {'; '.join(texts)}")
         return {name: _plain(value) for name, value in validated.validated_parameters.items()}
 
     def _secret_arguments(self) -> list[str]:
