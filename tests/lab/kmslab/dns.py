@@ -639,7 +639,7 @@ class _Udp(asyncio.DatagramProtocol):
 
 def _bind_sockets() -> list[tuple[str, socket.socket, socket.socket]]:
     """(address, UDP socket, listening TCP socket) per loopback address, all on one port that was free on all."""
-    for _ignored in range(50):
+    for _attempt in range(50):
         made: list[tuple[str, socket.socket, socket.socket]] = []
         port = 0
         try:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from kmslab.model import Estate
 from labsupport.desk import OLD_HOST_KEY, Desk, client, estate_data, host, srv
+
+from kmslab.model import Estate
 
 Build = Callable[..., Desk]
 

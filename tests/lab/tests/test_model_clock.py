@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from kmslab.model import Estate
 from labsupport.desk import MAK, Desk, client, estate_data, host, srv
+
+from kmslab.model import Estate
 
 DAY = 1440
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labsupport.desk import HOST_KEY, TSIG_SECRET, Desk, client, estate_data, host, srv
+
 from kmslab.model import Estate, EstateError
 from kmslab.model.catalogue import Catalogue
 from kmslab.model.keys import well_formed
-from labsupport.desk import HOST_KEY, TSIG_SECRET, Desk, client, estate_data, host, srv
 
 ESTATES = Path(__file__).parent.parent / "estates"
 
@@ -97,7 +98,7 @@ def test_coverage(group: str, host_release: str, client_release: str, patched: b
 
 
 def test_activation_ids_are_stable_and_differ() -> None:
-    first, second = (Estate.from_data(estate_data(host(), client(), client("other"))) for _ in range(2))
+    first, second = (Estate.from_data(estate_data(host(), client(), client("other"))) for _ignored in range(2))
     ids = [[product["id"] for product in estate.describe("kms1")["products"]] for estate in (first, second)]
     assert ids[0] == ids[1] and len(set(ids[0])) == len(ids[0])
     assert first.describe("pc")["products"] == first.describe("other")["products"], (
@@ -203,7 +204,8 @@ def test_a_bad_patch(change: dict[str, Any], message: str) -> None:
 
 def test_power_shows_at_once() -> None:
     estate = Estate.from_data(estate_data(client()))
-    before, _ = estate.view("pc"), estate.patch("pc", {"power": False})
+    before = estate.view("pc")
+    estate.patch("pc", {"power": False})
     after = estate.view("pc")
     assert before is not None and after is not None
     assert (before.powered, after.powered) == (True, False)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from labsupport.desk import HOST_KEY, Desk, client, estate_data, host, srv
+
 from kmslab.cim import WmiError
 from kmslab.model import Estate
-from labsupport.desk import HOST_KEY, Desk, client, estate_data, host, srv
 
 SPP = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\SoftwareProtectionPlatform"
 SERVER = {"edition": "ServerStandard", "build": 20348}

@@ -8,8 +8,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kmslab.cim import WmiError
-from kmslab.model import Estate
 from labsupport.desk import (
     BLOCKED_HOST_KEY,
     HOST_KEY,
@@ -23,6 +21,9 @@ from labsupport.desk import (
     estate_data,
     host,
 )
+
+from kmslab.cim import WmiError
+from kmslab.model import Estate
 
 GVLK_ENTERPRISE = "NPPR9-FWDCX-D2C8J-H872K-2YT43"
 GVLK_PRO = "W269N-WFGWX-YVC9B-4J6C9-T83GX"
@@ -164,7 +165,7 @@ def test_activation_online(what: tuple[str, int], key: str, changes: dict[str, A
 
 def test_every_activation_spends_one_even_when_licensed() -> None:
     desk = desk_of(machine(*SERVER, key=HOST_KEY))
-    assert [desk.activate("m") for _ in range(4)] == ["ok", "ok", "ok", "0xC004C008"]
+    assert [desk.activate("m") for _ignored in range(4)] == ["ok", "ok", "ok", "0xC004C008"]
     assert desk.estate.describe("m")["counters"]["activations_spent"] == 3
     assert desk.estate.describe("m")["status"] == "licensed", "a refusal takes nothing away"
     assert desk.estate.keys_spent()["HK222"] == {"m": 3}

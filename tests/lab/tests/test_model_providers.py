@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from labsupport.desk import Desk, client, estate_data, host
+
 from kmslab.cim import Field, WmiError
 from kmslab.model import Estate
-from labsupport.desk import Desk, client, estate_data, host
 
 SPP = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\SoftwareProtectionPlatform"
 WINDOWS = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
@@ -238,7 +239,8 @@ def test_both_namespaces_have_the_registry() -> None:
         (client(), ("Microsoft Windows 11 Enterprise", "22631", "10.0.22631", 4, 1, 1033)),
         (client(build=7601), ("Microsoft Windows 7 Enterprise", "7601", "6.1.7601", 4, 1, 1033)),
         (client(build=19045, locale="fr-FR"), ("Microsoft Windows 10 Entreprise", "19045", "10.0.19045", 4, 1, 1036)),
-        (client(edition="EnterpriseS", build=19044), ("Microsoft Windows 10 Enterprise LTSC", "19044", "10.0.19044", 125, 1, 1033)),
+        (client(edition="EnterpriseS", build=19044),
+         ("Microsoft Windows 10 Enterprise LTSC", "19044", "10.0.19044", 125, 1, 1033)),
         (client(edition="ServerStandard", build=26100, locale="de-DE"),
          ("Microsoft Windows Server 2025 Standard", "26100", "10.0.26100", 7, 3, 1031)),
         (client(edition="ServerDatacenter", build=14393, core=True, domain_controller=True),

@@ -457,7 +457,7 @@ def _describe(machine: Machine) -> dict[str, Any]:
         },
         "firewall": {rule.name: rule.enabled for rule in machine.firewall.values()},
         "firewall_on": machine.firewall_on,
-        "registry": {name: data for name, (_, data) in machine.registry.values(SPP_KEY).items()},
+        "registry": {name: data for name, (_type, data) in machine.registry.values(SPP_KEY).items()},
         "sppsvc": {
             "state": machine.sppsvc.state,
             "start_mode": machine.sppsvc.start_mode,

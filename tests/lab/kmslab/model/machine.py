@@ -314,7 +314,7 @@ class Machine:
                 group=group,
             )
 
-        rows = [product(token, channel) for channel, (token, _) in CHANNELS.items() if channel != "csvlk"]
+        rows = [product(token, channel) for channel, (token, _name) in CHANNELS.items() if channel != "csvlk"]
         rows += [product(group.description, "csvlk", group) for group in self.catalogue.hostable(edition, release)]
         rows += [product(token, "oem") for token in _OTHER_CHANNELS]
         if edition.kind == "server" and self.spec.build >= 9600:
