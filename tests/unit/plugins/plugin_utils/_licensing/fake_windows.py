@@ -117,11 +117,20 @@ def product(activation_id: str, **properties: Any) -> dict[str, Any]:
 def keyed_client(key: str = SERVER_GVLK, *, licensed: bool = True, **properties: Any) -> dict[str, Any]:
     """A KMS client of Windows Server 2022 Standard."""
     state = {"LicenseStatus": 1, "GracePeriodRemaining": 259200, "LicenseStatusReason": 0x4004F040}
+    if not licensed:
+        state = {"LicenseStatus": 5, "LicenseStatusReason": 0xC004F00F}
+    keyed = {"PartialProductKey": key[-5:], "ProductKeyChannel": "Volume:GVLK"}
+    return product(CLIENT_ID, **{**keyed, **state, **properties})
+
+
+def keyed_mak(*, licensed: bool = True) -> dict[str, Any]:
+    """Windows Server 2022 with a multiple activation key."""
     return product(
-        CLIENT_ID,
-        PartialProductKey=key[-5:],
-        ProductKeyChannel="Volume:GVLK",
-        **{**(state if licensed else {"LicenseStatus": 5, "LicenseStatusReason": 0xC004F00F}), **properties},
+        MAK_ID,
+        Description="Windows(R) Operating System, VOLUME_MAK channel",
+        PartialProductKey=MAK[-5:],
+        ProductKeyChannel="Volume:MAK",
+        LicenseStatus=1 if licensed else 5,
     )
 
 

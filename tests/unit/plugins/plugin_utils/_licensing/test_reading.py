@@ -36,11 +36,11 @@ from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._licensing.f
 def test_a_state_costs_two_queries_and_names_its_columns() -> None:
     windows = FakeWindows(keyed_client())
     state = Reader(windows, Scope()).read()
-    assert [name for name, _ignored, _ignored in windows.queries] == [
+    assert [query[0] for query in windows.queries] == [
         "SoftwareLicensingService",
         "SoftwareLicensingProduct",
     ]
-    assert all(columns for _ignored, columns, _ignored in windows.queries)
+    assert all(query[1] for query in windows.queries)
     assert state.product is not None
     assert state.product.activation_id == CLIENT_ID
     assert state.firewall is None
@@ -56,7 +56,7 @@ def test_a_column_that_an_older_windows_lacks_is_left_out() -> None:
     windows = FakeWindows(keyed_client())
     windows.missing = {"ProductKeyChannel"}
     state = Reader(windows, Scope()).read()
-    columns = [columns for name, columns, _ignored in windows.queries if name == "SoftwareLicensingProduct"]
+    columns = [query[1] for query in windows.queries if query[0] == "SoftwareLicensingProduct"]
     assert len(columns) == 2
     assert columns[0] is not None and "ProductKeyChannel" in columns[0]
     assert columns[1] is not None and "ProductKeyChannel" not in columns[1]
@@ -68,7 +68,7 @@ def test_on_the_oldest_windows_everything_is_asked_for_and_what_is_missing_is_no
     windows = FakeWindows(keyed_client())
     windows.missing = {"ProductKeyChannel", "KeyManagementServiceLookupDomain"}
     state = Reader(windows, Scope()).read()
-    assert [columns is None for _ignored, columns, _ignored in windows.queries] == [False, True, False, False, True]
+    assert [query[1] is None for query in windows.queries] == [False, True, False, False, True]
     assert state.service.kms_lookup_domain is None
     assert state.product is not None
 
@@ -129,7 +129,7 @@ def test_several_products_are_an_error_that_lists_them() -> None:
     visio = office(VISIO_ID, "YY89G", "Visio LTSC Professional 2024")
     state = Reader(FakeWindows(keyed_client(), word, visio), Scope("office")).read()
     with pytest.raises(AmbiguousProduct) as caught:
-        _ignored = state.product
+        state.product  # noqa: B018 - choosing is what fails
     assert list(caught.value.candidates) == [OFFICE_ID, VISIO_ID]
     assert "Visio LTSC Professional 2024" in caught.value.candidates[VISIO_ID]
     for part in (OFFICE_ID, VISIO_ID, "activation_id", "application office"):
