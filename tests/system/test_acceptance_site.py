@@ -89,6 +89,7 @@ def test_check_mode_foretells_the_run_and_a_second_run_changes_nothing(lab: Lab,
         assert (done[host]["channel"], done[host]["status"]) == ("Volume:CSVLK", "licensed")
         assert done[host]["firewall"]["SPPSVC-In-TCP"] is True
         assert done[host]["counters"]["activations_spent"] == 1
+        assert done[host]["host"]["dns_publishing"] is False, "the collection writes the record"
         assert done[host]["sppsvc"]["restarts"] <= start[host]["sppsvc"]["restarts"] + 2
     assert steady(done)["travel"] == steady(start)["travel"], "the machine with a MAK is not to be touched"
 
