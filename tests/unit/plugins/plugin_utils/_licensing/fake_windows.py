@@ -191,7 +191,7 @@ class FakeWindows(CimSession):
     def __init__(self, *products: dict[str, Any], version: str = SERVER_2022) -> None:
         super().__init__(NoNetwork())
         self.products = [product(CLIENT_ID), product(HOST_ID), product(MAK_ID)]
-        self.products = [*products, *(item for item in self.products if item["ID"] not in _ids(products))]
+        self.products = [*map(dict, products), *(item for item in self.products if item["ID"] not in _ids(products))]
         self.service: dict[str, Any] = {
             "Version": version,
             "ClientMachineID": "4d3b3e3a-0000-4000-8000-000000000001",
