@@ -123,10 +123,14 @@ class Run:
 
 
 class Ansible:
-    """Runs playbooks against a lab.  Everything that a run needs or leaves behind is in a folder below `folder`."""
+    """Runs playbooks against a lab, by its own inventory or another one.
 
-    def __init__(self, lab: Lab, folder: Path) -> None:
+    Everything that a run needs or leaves behind is in a folder below `folder`.
+    """
+
+    def __init__(self, lab: Lab, folder: Path, *, inventory: Path | None = None) -> None:
         self.lab = lab
+        self._inventory = inventory or lab.inventory
         self._folder = folder
         self._runs = 0
 
@@ -145,12 +149,12 @@ class Ansible:
         environment: Mapping[str, str] | None = None,
         expect: Expectation | None = "ok",
     ) -> Run:
-        """Run ansible-playbook on the lab's inventory.
+        """Run ansible-playbook.
 
         :param tasks_or_playbook: a list of tasks, run on `hosts`; a list of plays (each with its `hosts`); or a
             playbook: a path, or a name as winops.kms.site.
         :param connection: winrm or psrp.
-        :param inventory: more inventory sources, after the lab's.
+        :param inventory: more inventory sources, after the first.
         :param environment: more environment variables.
         :param expect: how every host must end; "failed" and "unreachable" ask for at least one such host and none
             of the other sort; None asks for nothing.
@@ -164,7 +168,7 @@ class Ansible:
         variables = inputs / "vars.json"
         variables.write_text(json.dumps({"lab_connection": connection, **(extra_vars or {})}), encoding="utf-8")
         command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-e", f"@{variables}"]
-        for source in (self.lab.inventory, *inventory):
+        for source in (self._inventory, *inventory):
             command += ["-i", str(source)]
         command += ["--check"] * check + ["--diff"] * diff + ["-" + "v" * verbosity] * bool(verbosity)
         if limit:
