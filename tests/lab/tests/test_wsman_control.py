@@ -306,7 +306,11 @@ def test_files(lab: RunningLab, tmp_path: Path) -> None:
     assert everything["vars"]["ansible_port"] == info["http_port"]
     assert everything["vars"]["ansible_password"] == "secret"
     assert everything["vars"]["lab_dns_zone"] == "corp.example"
-    assert everything["hosts"] == {"srv01": {}, "old01": {}}
+    # Paths are written out: a delegated task reads them under the name of another machine.
+    assert everything["hosts"] == {
+        name: {"ansible_winrm_path": f"/{name}/wsman", "ansible_psrp_path": f"{name}/wsman"}
+        for name in ("srv01", "old01")
+    }
     assert list(everything["children"]["kms_clients"]["hosts"]) == ["srv01", "old01"]
     assert (tmp_path / "server.key").stat().st_mode & 0o077 == 0
 
