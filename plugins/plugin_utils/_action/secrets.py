@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
+
+from .._licensing.keys import DASHES
 
 try:  # ansible-core 2.22 masks registered secrets itself wherever something is shown.
     from ansible.module_utils.secrets import register_secrets  # type: ignore[import-not-found,unused-ignore]
@@ -15,24 +18,29 @@ except ImportError:
     register_secrets = None
 
 _MASK = "********"
+_ANY_DASH = "[-" + "".join(map(chr, DASHES)) + "]"
+
+
+def _however_spelt(secret: str) -> str:
+    """A pattern for a secret as it was typed and as it was understood; case is left to the flags."""
+    return _ANY_DASH.join(map(re.escape, secret.translate(DASHES).split("-")))
 
 
 class Secrets:
     """The secrets of one task; `hide` goes over everything that leaves it."""
 
     def __init__(self, values: Iterable[str]) -> None:
-        # A key may be shown as it was typed or as it was understood; the longest go first, so that none is cut in two.
-        spellings = {spelling for value in values for spelling in (value, value.strip(), value.strip().upper())}
-        self._values = sorted((spelling for spelling in spellings if spelling), key=len, reverse=True)
-        if register_secrets is not None and self._values:
-            register_secrets(self._values)
+        # The longest go first, so that none is cut in two.
+        found = sorted({value.strip() for value in values} - {""}, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_however_spelt, found)), re.IGNORECASE) if found else None
+        if register_secrets is not None and found:
+            spellings = {spelling for text in found for spelling in (text, text.upper().translate(DASHES))}
+            register_secrets(sorted(spellings))
 
     def hide(self, value: Any) -> Any:
         """The same value with every secret in its texts (keys of dictionaries too) masked, and of plain types."""
         if isinstance(value, str):
-            for secret in self._values:
-                value = value.replace(secret, _MASK)
-            return str(value)
+            return str(self._pattern.sub(_MASK, value) if self._pattern else value)
         if isinstance(value, dict):
             return {self.hide(name): self.hide(item) for name, item in value.items()}
         if isinstance(value, (list, tuple)):

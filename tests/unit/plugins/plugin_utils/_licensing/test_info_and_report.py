@@ -117,7 +117,7 @@ def test_an_application_that_is_neither_is_told_by_its_id() -> None:
 def test_the_threshold_is_what_windows_says_or_what_the_key_needs(
     required: int | None, key: str, expected: int | None
 ) -> None:
-    product_state = {"PartialProductKey": key, "RequiredClientCount": required}
+    product_state: dict[str, Any] = {"PartialProductKey": key, "RequiredClientCount": required}
     assert threshold_result(from_instance(Product, Instance(keyed_client(**product_state)))) == expected
     assert threshold_result(None) is None
 
