@@ -88,8 +88,8 @@ class LicensingAction(ActionBase):
             result.update(failure(str(error), ErrorInfo(None, None, str(error), "")))
         if result.get("failed"):
             result["msg"] = f"{host}: {result['msg']}"
-        hidden: dict[str, Any] = secrets.hide(result)
-        return hidden
+        # The names are the module's own: a mistyped secret of a few letters must not take `failed` apart.
+        return {name: secrets.hide(value) for name, value in result.items()}
 
     def _run(self, host: str) -> dict[str, Any]:
         options = self._validated_options()
@@ -196,7 +196,7 @@ def _summary(outcome: Outcome, changed: str, *, pending: bool, threshold: int | 
 
 def _is_idle(option: dict[str, Any], value: Any) -> bool:
     """Whether giving the option is the same as leaving it out: AWX sends unset answers, and templates send false."""
-    if value is None:
+    if value is None or (value == "" and option.get("no_log")):
         return True
     folded = value.lower() if isinstance(value, str) else value
     return option.get("default") is False and isinstance(folded, (str, int)) and folded in BOOLEANS_FALSE
