@@ -411,7 +411,10 @@ def domains_of(params: dict[str, Any]) -> list[str]:
     names = [domain_name(text) for text in params["domains"]]
     if not names:
         raise InputError("domains", "a domain is needed.", "Give the DNS domain of the clients.")
-    return list({name.lower(): name for name in reversed(names)}.values())[::-1]
+    different: dict[str, str] = {}
+    for name in names:
+        different.setdefault(name.lower(), name)
+    return list(different.values())
 
 
 def run(params: dict[str, Any]) -> dict[str, Any]:
