@@ -79,8 +79,18 @@ class Applier:
         if check:
             return Outcome(before=state, after=state, changes=predicted_changes(plan, state))
         done: list[Goal] = []
+        try:
+            return self._carry_out(plan, state, done)
+        except CimTransportError as lost:
+            # Perhaps only a read failed, but changes had been made before it.
+            lost.outcome_unknown = lost.outcome_unknown or bool(done)
+            raise
+
+    def _carry_out(self, plan: Sequence[Goal], state: State, done: list[Goal]) -> Outcome:
+        """Reach the goals of a plan in turn; `done` gets those that were reached."""
         restarted = False
         error: LicensingError | None = None
+        warnings: list[str] = []
         now = state
         try:
             for goal in plan:
@@ -96,8 +106,9 @@ class Applier:
             try:
                 restart_licensing_service(self.session, pause=self.pause)
                 restarted = True
-            except (LicensingError, CimFault) as caught:
-                error = error or _explained(caught)
+            except LicensingError as caught:
+                warnings += [str(caught)] if error else []
+                error = error or caught
         after = self.reader.read()
         outcome = Outcome(
             before=state,
@@ -105,6 +116,7 @@ class Applier:
             changes=actual_changes(plan, done, state, after),
             restarted=restarted,
             error=error,
+            warnings=warnings,
         )
         if error is None:
             outcome.warnings += [
