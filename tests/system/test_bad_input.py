@@ -56,7 +56,7 @@ class Row:
 
 def _option_rows() -> Iterator[Row]:
     """Options that are wrong whatever the machine is like: nothing is sent."""
-    malformed = {
+    malformed: dict[str, Any] = {
         "too short": "NPPR9-FWDCX",
         "four groups": "NPPR9-FWDCX-D2C8J-H872K",
         "six groups": "NPPR9-FWDCX-D2C8J-H872K-2YT43-2YT43",

@@ -1,0 +1,422 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Something goes wrong in the middle: at each step that writes, in each way in which an answer can be bad.
+
+Every row has a machine of its own and runs twice, the first time with the fault.  What the first run tells is true, the
+second run ends with everything as wanted, and an activation that is counted was spent exactly once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending
+from ansible_collections.winops.kms.tests.system.harness import brief
+from kmslab.control import Exchange, Lab
+
+HOST_KEY = "N2222-22222-22222-22222-HK222"
+MAK = "N3333-33333-33333-33333-MK333"
+FAULT_CODE = "0xC004F025"
+QUOTA_CODE = "0x803381A6"
+
+View = Mapping[str, Any]
+
+
+# -- what the lab itself shows of a machine, by the names of the options -----------------------------------------------
+
+
+def _masked_key(view: View) -> str | None:
+    partial = view["partial_product_key"]
+    return f"*****-{partial}" if partial else None
+
+
+def _status(view: View) -> str | None:
+    return view["status"] if view["partial_product_key"] else None
+
+
+KEY_SETTINGS: Mapping[str, Callable[[View], Any]] = {"product_key": _masked_key, "status": _status}
+HOST_SETTINGS: Mapping[str, Callable[[View], Any]] = {
+    **KEY_SETTINGS,
+    "port": lambda view: view["host"]["listening_port"] or None,
+    "activation_interval": lambda view: view["host"]["activation_interval"],
+    "renewal_interval": lambda view: view["host"]["renewal_interval"],
+    "dns_publishing": lambda view: view["host"]["dns_publishing"],
+    "low_priority": lambda view: view["host"]["low_priority"],
+    "publish_domains": lambda view: view["host"]["publish_domains"] or [],
+    "firewall": lambda view: view["firewall"]["SPPSVC-In-TCP"],
+}
+CLIENT_SETTINGS: Mapping[str, Callable[[View], Any]] = {
+    **KEY_SETTINGS,
+    "server": lambda view: view["settings"]["kms_server"],
+    "port": lambda view: view["settings"]["kms_port"] or None,
+    "lookup_domain": lambda view: view["settings"]["lookup_domain"],
+    "host_caching": lambda view: view["settings"]["host_caching"],
+    "activation_type": lambda view: ("any", "ad", "kms", "token")[view["settings"]["activation_type"]],
+}
+
+
+# -- what is done ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A task that has much to do.  `steps` are the methods it calls, in order; `wanted` the settings in the end.
+
+    `spends`: how many counted activations it uses up.
+    """
+
+    name: str
+    kind: str
+    module: str
+    options: Mapping[str, Any]
+    settings: Mapping[str, Callable[[View], Any]]
+    steps: Sequence[str]
+    wanted: Mapping[str, Any]
+    spends: int = 0
+
+
+#: These use up an activation when the key is counted, so that they are never sent again without knowing.
+SPENDING = frozenset({"InstallProductKey", "Activate"})
+#: These have no effect of their own, or none that a second call would add to.
+HARMLESS = frozenset({"RefreshLicenseStatus", "StopService", "StartService"})
+RESTART = frozenset({"StopService", "StartService"})
+
+HOST = Scenario(
+    name="host",
+    kind="host",
+    module="host",
+    options={
+        "key": HOST_KEY,
+        "activate": True,
+        "port": 1700,
+        "activation_interval": 60,
+        "renewal_interval": 5000,
+        "dns_publishing": False,
+        "low_priority": True,
+        "publish_domains": [{"domain": "corp.example"}, {"domain": "branch.example", "priority": 10, "weight": 5}],
+        "firewall": True,
+    },
+    settings=HOST_SETTINGS,
+    steps=(
+        "InstallProductKey",
+        "RefreshLicenseStatus",
+        "Activate",
+        "RefreshLicenseStatus",
+        "SetKeyManagementServiceListeningPort",
+        "SetVLActivationInterval",
+        "SetVLRenewalInterval",
+        "DisableKeyManagementServiceDnsPublishing",
+        "EnableKeyManagementServiceLowPriority",
+        "SetMultiStringValue",
+        "Enable",
+        "StopService",
+        "StartService",
+    ),
+    wanted={
+        "product_key": "*****-HK222",
+        "status": "licensed",
+        "port": 1700,
+        "activation_interval": 60,
+        "renewal_interval": 5000,
+        "dns_publishing": False,
+        "low_priority": True,
+        "publish_domains": ["corp.example, 0, 0", "branch.example, 10, 5"],
+        "firewall": True,
+    },
+    spends=1,
+)
+CLIENT = Scenario(
+    name="client",
+    kind="client",
+    module="client",
+    options={
+        "gvlk": True,
+        "server": "kms.corp.example",
+        "port": 1701,
+        "host_caching": False,
+        "activation_type": "kms",
+        "activate": True,
+    },
+    settings=CLIENT_SETTINGS,
+    steps=(
+        "InstallProductKey",
+        "RefreshLicenseStatus",
+        "SetKeyManagementServiceMachine",
+        "SetKeyManagementServicePort",
+        "DisableKeyManagementServiceHostCaching",
+        "SetVLActivationTypeEnabled",
+        "Activate",
+        "RefreshLicenseStatus",
+    ),
+    wanted={
+        "product_key": "*****-2YT43",
+        "status": "licensed",
+        "server": "kms.corp.example",
+        "port": 1701,
+        "host_caching": False,
+        "activation_type": "kms",
+    },
+)
+MAK_CLIENT = Scenario(
+    name="client with a MAK",
+    kind="mak",
+    module="client",
+    options={"key": MAK, "key_channel": "mak", "activate": True},
+    settings=CLIENT_SETTINGS,
+    steps=("InstallProductKey", "RefreshLicenseStatus", "Activate", "RefreshLicenseStatus"),
+    wanted={"product_key": "*****-MK333", "status": "licensed"},
+    spends=1,
+)
+DISCOVERY = Scenario(
+    name="back to discovery",
+    kind="fixed",
+    module="client",
+    options={"discover": True, "lookup_domain": "corp.example"},
+    settings=CLIENT_SETTINGS,
+    steps=(
+        "ClearKeyManagementServiceMachine",
+        "ClearKeyManagementServicePort",
+        "SetKeyManagementServiceLookupDomain",
+    ),
+    wanted={"server": None, "port": None, "lookup_domain": "corp.example"},
+)
+NO_HOST = Scenario(
+    name="no host any more",
+    kind="retired",
+    module="host",
+    options={"state": "absent"},
+    settings=HOST_SETTINGS,
+    steps=(
+        "Disable",
+        "DeleteValue",
+        "ClearKeyManagementServiceListeningPort",
+        "UninstallProductKey",
+        "RefreshLicenseStatus",
+        "StopService",
+        "StartService",
+    ),
+    wanted={"product_key": None, "port": None, "publish_domains": [], "firewall": False},
+)
+
+
+# -- what goes wrong ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One way to fail.  `reached`: whether the step was carried out; `refused`: the code of an answer that says no."""
+
+    name: str
+    rule: Mapping[str, Any]
+    reached: bool = False
+    refused: str | None = None
+
+
+TROUBLES = (
+    Trouble("dropped before", {"kind": "drop_before"}),
+    Trouble("dropped after", {"kind": "drop_after"}, reached=True),
+    Trouble("timed out, done", {"kind": "timed_out"}, reached=True),
+    Trouble("timed out, not done", {"kind": "timed_out", "done": False}),
+    Trouble("quota", {"kind": "quota", "shape": "wsman"}, refused=QUOTA_CODE),
+    Trouble("quota as MSFT_WmiError", {"kind": "quota", "shape": "wmi"}, refused=QUOTA_CODE),
+    Trouble("fault", {"kind": "fault", "hresult": FAULT_CODE, "shape": "wsman"}, refused=FAULT_CODE),
+    Trouble("fault as MSFT_WmiError", {"kind": "fault", "hresult": FAULT_CODE, "shape": "wmi"}, refused=FAULT_CODE),
+)
+FEWER_TROUBLES = tuple(one for one in TROUBLES if one.name in ("dropped before", "dropped after", "fault"))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A trouble at one step of a scenario; `nth` counts the calls of the same method from 0."""
+
+    scenario: Scenario
+    method: str
+    nth: int
+    trouble: Trouble
+
+    @property
+    def name(self) -> str:
+        again = f" {self.nth + 1}" if self.nth else ""
+        return f"{self.scenario.name}: {self.method}{again}: {self.trouble.name}"
+
+    @property
+    def ends(self) -> str:
+        """ok; refused: failed with the code; lost: failed, since nobody knows whether a counted step happened."""
+        trouble, restart = self.trouble, self.method in RESTART
+        if trouble.refused:
+            # Stopping and starting a service may be asked for again at any time.
+            return "ok" if restart and trouble.refused == QUOTA_CODE else "refused"
+        counted = self.scenario.spends and self.method in SPENDING
+        return "lost" if counted and not trouble.reached else "ok"
+
+    def inject(self, lab: Lab, machine: str) -> None:
+        if self.nth:
+            lab.fault(machine, "delay", method=self.method, seconds=0, count=self.nth)
+        lab.fault(machine, method=self.method, **self.trouble.rule)
+
+
+def _rows() -> Iterator[Row]:
+    for scenario in (HOST, CLIENT, MAK_CLIENT, DISCOVERY, NO_HOST):
+        troubles = FEWER_TROUBLES if scenario in (DISCOVERY, NO_HOST) else TROUBLES
+        calls: Counter[str] = Counter()
+        for method in scenario.steps:
+            for trouble in troubles:
+                yield Row(scenario, method, calls[method], trouble)
+            calls[method] += 1
+
+
+ROWS = tuple(_rows())
+
+
+# -- running it --------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Seen:
+    """What one row did: the lab's view of the machine before, after the first and after the second run."""
+
+    machine: str
+    views: list[View] = field(default_factory=list)
+    endings: list[Ending] = field(default_factory=list)
+    requests: list[list[Exchange]] = field(default_factory=list)
+    unused: list[dict[str, Any]] = field(default_factory=list)
+
+    def writes(self, run: int) -> list[Exchange]:
+        return [request for request in self.requests[run] if request["kind"] != "read"]
+
+
+def _pools(lab: Lab) -> dict[str, list[str]]:
+    free: dict[str, list[str]] = defaultdict(list)
+    for name in lab.machines():
+        free[name.rpartition("-")[0]].append(name)
+    return free
+
+
+def _run(lab: Lab, batch: Batch, calls: Sequence[Call], seen: Mapping[str, Seen]) -> None:
+    """Run the calls once, and note what came of them."""
+    lab.clear_requests()
+    endings = batch.run(calls)
+    requests: dict[str, list[Exchange]] = defaultdict(list)
+    for request in lab.requests():
+        requests[request["machine"]].append(request)
+    for call in calls:
+        what = seen[call.machine]
+        what.endings.append(endings[call.machine])
+        what.requests.append(requests[call.machine])
+        what.views.append(lab.machine(call.machine))
+
+
+def _note_unused(lab: Lab, seen: Mapping[str, Seen]) -> None:
+    """Faults that nothing has met: the row would have tested nothing."""
+    for rule in lab.faults():
+        seen[rule["machine"]].unused.append(rule)
+    lab.clear_faults()
+
+
+Key = tuple[str, str]
+
+
+@pytest.fixture(scope="module")
+def lab(start_lab: Callable[[str], Lab]) -> Lab:
+    return start_lab("fault_steps")
+
+
+@pytest.fixture(scope="module")
+def seen(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Seen]:
+    """(row, connection) -> what happened in both runs."""
+    free = _pools(lab)
+    found: dict[Key, Seen] = {}
+    calls: list[Call] = []
+    for row in ROWS:
+        for connection in CONNECTIONS:
+            machine = free[row.scenario.kind].pop(0)
+            found[row.name, connection] = Seen(machine, views=[lab.machine(machine)])
+            row.inject(lab, machine)
+            calls.append(Call(machine, connection, row.scenario.module, row.scenario.options))
+    by_machine = {what.machine: what for what in found.values()}
+    batch = Batch(lab, tmp_path_factory.mktemp("faults"))
+    _run(lab, batch, calls, by_machine)
+    _note_unused(lab, by_machine)
+    _run(lab, batch, calls, by_machine)
+    return found
+
+
+# -- what must hold ----------------------------------------------------------------------------------------------------
+
+
+def _differences(scenario: Scenario, before: View, after: View) -> dict[str, tuple[Any, Any]]:
+    """Which of the settings that the task is about are different: setting -> (before, after)."""
+    pairs = {name: (scenario.settings[name](before), scenario.settings[name](after)) for name in scenario.wanted}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _unwanted(scenario: Scenario, view: View) -> dict[str, Any]:
+    """The settings that are not as wanted, and whether a KMS host waits for its restart."""
+    found = {name: scenario.settings[name](view) for name in scenario.wanted}
+    wrong = {name: value for name, value in found.items() if value != scenario.wanted[name]}
+    return wrong | ({"restart": "pending"} if view["host"]["restart_pending"] else {})
+
+
+def _spent(what: Seen) -> int:
+    spent: int = what.views[-1]["counters"]["activations_spent"] - what.views[0]["counters"]["activations_spent"]
+    return spent
+
+
+parametrized = pytest.mark.parametrize("row", ROWS, ids=[row.name for row in ROWS])
+by_both = pytest.mark.parametrize("connection", CONNECTIONS)
+
+
+@by_both
+@parametrized
+def test_first_run_tells_the_truth(row: Row, connection: str, seen: dict[Key, Seen]) -> None:
+    what = seen[row.name, connection]
+    ending, message = what.endings[0], what.endings[0].message
+    assert not what.unused, "the fault was never met"
+    assert ending.how == ("ok" if row.ends == "ok" else "failed"), ending.result
+    assert ending.changes == _differences(row.scenario, *what.views[:2]), ending.result
+    assert ending.result["changed"] is bool(ending.changes)
+    if row.ends == "ok":
+        assert not _unwanted(row.scenario, what.views[1]), ending.result
+        return
+    assert what.machine in message, message
+    if row.ends == "lost":
+        assert f"{row.method} was sent" in message, message
+        assert "license_info" in message, message
+    else:
+        assert ending.result["error"]["code"] == row.trouble.refused, ending.result
+        assert ending.result["error"]["remedy"], ending.result
+
+
+@by_both
+@parametrized
+def test_counted_step_is_sent_once_a_run(row: Row, connection: str, seen: dict[Key, Seen]) -> None:
+    what = seen[row.name, connection]
+    for run, _ in enumerate(what.endings):
+        sent = Counter(request["method"] for request in what.writes(run))
+        assert all(sent[method] <= 1 for method in SPENDING if row.scenario.spends), brief(what.requests[run])
+
+
+@by_both
+@parametrized
+def test_second_run_ends_as_wanted(row: Row, connection: str, seen: dict[Key, Seen]) -> None:
+    what = seen[row.name, connection]
+    ending = what.endings[1]
+    assert ending.how == "ok", ending.result
+    assert ending.changes == _differences(row.scenario, *what.views[1:]), ending.result
+    assert _spent(what) == row.scenario.spends
+    if row.method == "StopService" and row.ends == "refused":
+        # Windows shows nowhere that the service has not started since: all depends on what the first run said.
+        first = what.endings[0]
+        assert not set(_unwanted(row.scenario, what.views[2])) - {"restart"}
+        assert "sppsvc" in first.message and "Restart" in first.message, first.message
+        return
+    assert not _unwanted(row.scenario, what.views[2]), ending.result
+    if row.ends == "ok":
+        assert ending.result["changed"] is False
+        assert not what.writes(1), brief(what.requests[1])
