@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import CimTimedOut, CimTransportError
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.errors import LicensingError
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.publishing import (
     PublishDomain,
@@ -17,6 +18,7 @@ from ansible_collections.winops.kms.plugins.plugin_utils._licensing.publishing i
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.restart import restart_licensing_service
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._licensing.fake_windows import (
     FakeWindows,
+    dropped,
     refused,
 )
 
@@ -109,9 +111,28 @@ def test_a_service_that_does_not_stop_is_an_error_and_not_waited_for_without_end
     assert windows.methods == ["StopService"]
 
 
-def test_a_refusal_to_stop_is_not_swallowed() -> None:
+@pytest.mark.parametrize("method", ["StopService", "StartService"])
+def test_a_refusal_keeps_its_code_and_says_that_the_restart_is_still_to_be_done(method: str) -> None:
     windows = FakeWindows()
-    windows.fail("StopService", refused(0x80070005))
-    with pytest.raises(Exception, match="Weigerung"):
+    windows.fail(method, refused(0x8007041D))
+    with pytest.raises(LicensingError, match="settings are written") as caught:
         restart_licensing_service(windows, pause=lambda seconds: None)
-    assert "StartService" not in windows.methods
+    assert caught.value.info.code == "0x8007041D"
+    assert windows.methods[-1] == method
+
+
+@pytest.mark.parametrize("method", ["StopService", "StartService"])
+def test_a_host_that_is_gone_meanwhile_is_unreachable_and_the_restart_is_still_to_be_done(method: str) -> None:
+    windows = FakeWindows()
+    windows.fail(method, dropped)
+    with pytest.raises(CimTransportError, match="settings are written"):
+        restart_licensing_service(windows, pause=lambda seconds: None)
+
+
+@pytest.mark.parametrize("method", ["StopService", "StartService"])
+def test_a_call_that_winrm_gave_up_waiting_for_is_made_once_more(method: str) -> None:
+    windows = FakeWindows()
+    windows.fail(method, lambda: CimTimedOut("Zeitlimit"), done=True)
+    restart_licensing_service(windows, pause=lambda seconds: None)
+    assert windows.methods.count(method) == 2
+    assert windows.sppsvc == "Running"
