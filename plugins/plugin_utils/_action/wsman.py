@@ -1,0 +1,125 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all modules that speak WS-Management have in common: options in, session, result out, secrets hidden."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleActionFail, AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE
+from ansible.plugins.action import ActionBase
+
+from .._cim.errors import CimAuthenticationError, CimFault, CimTransportError
+from .._cim.session import CimSession
+from .connection import open_session
+from .secrets import Secrets
+from .specs import ArgumentSpec
+
+Work = Callable[[CimSession], dict[str, Any]]
+"""What a task does in a session with the host; it returns the result."""
+
+
+class WsmanAction(ActionBase):
+    """Base of the action plugins.
+
+    argument_spec: of the module; errors: exceptions that make the task fail, which `failure` puts into a result;
+    shows_outcome: where to look whether a change happened whose answer was lost.
+    """
+
+    _supports_check_mode = True
+    _supports_async = False
+
+    argument_spec: ArgumentSpec
+    # ValueError: a value that can't be sent at all, such as one with control characters.
+    errors: tuple[type[Exception], ...] = (CimFault, AnsibleError, ValueError)
+    shows_outcome: str
+
+    @abstractmethod
+    def begin(self, options: dict[str, Any], *, check: bool) -> Work:
+        """Check what the options ask for, before anything is sent, and return how to do it."""
+
+    @abstractmethod
+    def failure(self, error: Exception) -> dict[str, Any]:
+        """The result of a task that failed by one of `errors` before it changed anything."""
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        secrets = Secrets(self._secret_arguments())
+        host = str((task_vars or {}).get("inventory_hostname", "this host"))
+        try:
+            result.update(self._run(host))
+        except AnsibleConnectionFailure as error:
+            # Raised again, so that the host counts as unreachable, but without what the text may hold.
+            raise type(error)(secrets.hide(str(error))) from None
+        except self.errors as error:
+            result.update(self.failure(error))
+        if result.get("failed"):
+            result["msg"] = f"{host}: {result['msg']}"
+        # The names are the module's own: a mistyped secret of a few letters must not take `failed` apart.
+        return {name: secrets.hide(value) for name, value in result.items()}
+
+    def _run(self, host: str) -> dict[str, Any]:
+        work = self.begin(self._validated_options(), check=bool(self._task.check_mode))
+        try:
+            with open_session(self._connection) as session:
+                return work(session)
+        except CimAuthenticationError as error:
+            raise AnsibleAuthenticationFailure(f"{host}: {error}") from None
+        except CimTransportError as error:
+            raise AnsibleConnectionFailure(f"{host}: {self._transport_text(error)}") from None
+
+    def _validated_options(self) -> dict[str, Any]:
+        spec = self.argument_spec
+        validator = ArgumentSpecValidator(spec.options, mutually_exclusive=spec.mutually_exclusive)
+        # mutually_exclusive counts whatever is there: `discover: false` beside `server` is no contradiction.
+        given = {
+            name: value for name, value in self._task.args.items() if not _is_idle(spec.options.get(name, {}), value)
+        }
+        validated = validator.validate(given)
+        if validated.error_messages:
+            # The validator leaves it to its caller to say what is wrong with the options that it lists.
+            texts = (
+                f"unsupported: {error.msg}" if isinstance(error, UnsupportedError) else error.msg
+                for error in validated.errors.errors
+            )
+            raise AnsibleActionFail(f"module {self._task.action}: {'; '.join(texts)}")
+        return {name: _plain(value) for name, value in validated.validated_parameters.items()}
+
+    def _secret_arguments(self) -> list[str]:
+        names = [name for name, option in self.argument_spec.options.items() if option.get("no_log")]
+        return [str(self._task.args[name]) for name in names if self._task.args.get(name)]
+
+    def _transport_text(self, error: CimTransportError) -> str:
+        if error.outcome_unknown:
+            return (
+                f"{error}. A change had been sent: whether it happened shows in {self.shows_outcome} once the host "
+                "answers again"
+            )
+        return str(error)
+
+
+def _is_idle(option: dict[str, Any], value: Any) -> bool:
+    """Whether giving the option is the same as leaving it out: AWX sends unset answers, and templates send false."""
+    if value is None or (value == "" and option.get("no_log")):
+        return True
+    folded = value.lower() if isinstance(value, str) else value
+    return option.get("default") is False and isinstance(folded, (str, int)) and folded in BOOLEANS_FALSE
+
+
+def _plain(value: Any) -> Any:
+    """Without ansible-core's data tags, which the layers below need not know."""
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    for kind in (bool, int, str):
+        if isinstance(value, kind):
+            return kind(value)
+    return value
