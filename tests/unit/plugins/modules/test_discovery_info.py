@@ -59,7 +59,7 @@ def shape(value: Any, documented: dict[str, Any], where: str) -> None:
     if value is None:
         assert "V(null)" in str(documented["description"]), where
         return
-    assert type(value) is types[documented["type"]], where
+    assert isinstance(value, types[documented["type"]]), where
     inners: list[Any] = value if isinstance(value, list) else [value]
     for inner in inners:
         if "contains" in documented:
