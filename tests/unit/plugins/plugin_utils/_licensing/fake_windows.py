@@ -186,7 +186,7 @@ _CONDITION = re.compile(r"(\w+)=('(?:[^'\\]|\\.)*')|(\w+) IS NOT NULL")
 
 
 class FakeWindows(CimSession):
-    """See the module.  `calls` holds the writing calls, `queries` the reads, both in order."""
+    """See the module.  `calls` holds the calls that change something, `queries` the reads, both in order."""
 
     def __init__(self, *products: dict[str, Any], version: str = SERVER_2022) -> None:
         super().__init__(NoNetwork())
@@ -279,7 +279,7 @@ class FakeWindows(CimSession):
         **parameters: Value,
     ) -> Instance:
         name, holder = self._target(target)
-        if writes:
+        if method != "GetMultiStringValue":
             self.calls.append(Call(name, method, parameters))
         waiting = self.trouble.get(method, [])
         trouble = waiting[0] if waiting else None
