@@ -15,7 +15,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -70,6 +70,20 @@ class Grant:
     owner: bool = False
 
 
+@dataclass(frozen=True)
+class Stamp:
+    """What a Windows DNS server keeps with each record: its own TTL, the hour of its last refresh (0: static)."""
+
+    ttl: int
+    hour: int = 0
+
+
+#: Hours after which a zone with aging lets an update refresh a record's time stamp (Windows' default).
+NO_REFRESH_HOURS = 168
+
+Stamps = dict[tuple[dns.name.Name, dns.rdata.Rdata], Stamp]
+
+
 @dataclass
 class Zone:
     """A zone's records and its update policy.  An update replaces nodes, it never changes them."""
@@ -81,6 +95,23 @@ class Zone:
     """Refuse before looking at the prerequisites, as BIND, Knot and PowerDNS do; false: the order of RFC 2136."""
     owners: dict[dns.name.Name, str] = field(default_factory=dict)
     """Which key created a name; stays when its last record goes.  Names from the estate file belong to `zone`."""
+    stamps: Stamps | None = None
+    """Each record's own TTL and time stamp where the zone is a Windows DNS server's; None: one TTL per set."""
+    aging: bool = False
+    """Whether updates refresh time stamps (the lab never scavenges)."""
+
+    def stamp(self, name: dns.name.Name, rdataset: dns.rdataset.Rdataset, rdata: dns.rdata.Rdata) -> Stamp:
+        stamp = self.stamps.get((name, rdata)) if self.stamps else None
+        return stamp or Stamp(rdataset.ttl)
+
+    def rrsets(self, name: dns.name.Name, rdataset: dns.rdataset.Rdataset) -> list[dns.rrset.RRset]:
+        """A set as it is answered: one RRset per TTL."""
+        if self.stamps is None:
+            return [_rrset(name, rdataset)]
+        by_ttl: dict[int, list[dns.rdata.Rdata]] = {}
+        for rdata in rdataset:
+            by_ttl.setdefault(self.stamp(name, rdataset, rdata).ttl, []).append(rdata)
+        return [dns.rrset.from_rdata_list(name, ttl, rdatas) for ttl, rdatas in by_ttl.items()]
 
     def soa(self) -> dns.rrset.RRset:
         return _rrset(self.origin, self.nodes[self.origin][SOA])
@@ -103,12 +134,16 @@ class Zone:
 
 @dataclass(frozen=True)
 class Record:
-    """A resource record of a zone, in text form; `name` is absolute and ends with a dot."""
+    """A resource record of a zone, in text form; `name` is absolute and ends with a dot.
+
+    `timestamp` is the hour of its last refresh since 1601 (0: static), None where the zone keeps none.
+    """
 
     name: str
     type: str
     ttl: int
     data: str
+    timestamp: int | None = None
 
 
 def build_zone(
@@ -118,12 +153,14 @@ def build_zone(
     ttl: int = 3600,
     grants: Iterable[Grant] = (),
     permission_first: bool = True,
+    stamped: bool = False,
+    aging: bool = False,
 ) -> Zone:
-    """Make a zone; SOA and NS are added when the records lack them."""
+    """Make a zone; SOA and NS are added when the records lack them.  A `stamped` one is a Windows DNS server's."""
     apex = dns.name.from_text(origin)
-    zone = Zone(apex, {}, tuple(grants), permission_first)
+    zone = Zone(apex, {}, tuple(grants), permission_first, stamps={} if stamped else None, aging=aging)
     for record in records:
-        _put(zone.nodes, dns.name.from_text(record.name, apex), record.ttl, record.type, record.data, apex)
+        _put_record(zone.nodes, zone.stamps, record, apex)
     if SOA not in zone.nodes.get(apex, {}):
         _put(
             zone.nodes,
@@ -139,15 +176,34 @@ def build_zone(
     return zone
 
 
+def _put_record(nodes: Nodes, stamps: Stamps | None, record: Record, origin: dns.name.Name) -> None:
+    name = dns.name.from_text(record.name, origin)
+    rdata = _put(nodes, name, record.ttl, record.type, record.data, origin)
+    if stamps is not None:
+        stamps[name, rdata] = Stamp(record.ttl, record.timestamp or 0)
+
+
 def _put(
     nodes: Nodes, name: dns.name.Name, ttl: int, rdtype: str, data: str, origin: dns.name.Name = dns.name.root
-) -> None:
+) -> dns.rdata.Rdata:
     kind = dns.rdatatype.from_text(rdtype)
     rdata = dns.rdata.from_text(IN, kind, data, origin, relativize=False)
     rdatasets = nodes.setdefault(name, {})
     if kind not in rdatasets:
         rdatasets[kind] = dns.rdataset.Rdataset(IN, kind, ttl=ttl)
     rdatasets[kind].add(rdata, ttl)
+    return rdata
+
+
+class EditProblem(Exception):
+    """A zone cannot be edited as asked.
+
+    `kind`: exists (the record is there already), missing (it is not there), alias (a CNAME beside other records).
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
 
 
 def _rrset(name: dns.name.Name, rdataset: dns.rdataset.Rdataset) -> dns.rrset.RRset:
@@ -180,7 +236,11 @@ class DnsServer:
     `queries` and `updates` count the messages answered since the start.
     """
 
-    def __init__(self, zones: Iterable[Zone] = (), keys: Iterable[dns.tsig.Key] = ()) -> None:
+    def __init__(
+        self, zones: Iterable[Zone] = (), keys: Iterable[dns.tsig.Key] = (), *, hour: Callable[[], int] = lambda: 0
+    ) -> None:
+        """`hour` tells the time in hours since 1601, for the time stamps of records."""
+        self._hour = hour
         self.lock = threading.RLock()
         self.port = 0
         self.addresses: tuple[str, ...] = ()
@@ -210,16 +270,38 @@ class DnsServer:
     def zone_names(self) -> list[str]:
         return sorted(name.to_text(omit_final_dot=True) for name in self._zones)
 
-    def records(self, origin: str) -> list[Record]:
-        """All records of a zone, in canonical order."""
+    def records(self, origin: str, rdtype: str = "") -> list[Record]:
+        """All records of a zone (of one type), in canonical order."""
+        wanted = dns.rdatatype.from_text(rdtype) if rdtype else None
         with self.lock:
             zone = self.zone(origin)
             return [
-                Record(name.to_text(), dns.rdatatype.to_text(kind), rdataset.ttl, rdata.to_text())
-                for name in sorted(zone.nodes)
+                _record(zone, name, rdataset, rdata)
+                for name in sorted(name for name, sets in zone.nodes.items() if wanted is None or wanted in sets)
                 for kind, rdataset in sorted(zone.nodes[name].items())
+                if wanted is None or kind == wanted
                 for rdata in sorted(rdataset)
             ]
+
+    def edit(self, origin: str, *, remove: Record | None = None, add: Record | None = None) -> Record | None:
+        """Change a zone as its administrator does, past the update policy; the record as it was added.
+
+        Raises KeyError for another zone, EditProblem, and DNSException for what is no record.
+        """
+        with self.lock:
+            zone = self.zone(origin)
+            nodes, stamps = {name: dict(sets) for name, sets in zone.nodes.items()}, dict(zone.stamps or {})
+            if remove is not None:
+                _take_out(nodes, stamps, *_parsed(remove, zone.origin))
+            if add is not None:
+                name, rdata = _parsed(add, zone.origin)
+                _put_in(nodes, stamps, name, rdata, Stamp(add.ttl, add.timestamp or 0))
+                zone.owners.setdefault(name, "administrator")
+            _bump_serial(zone.origin, nodes)
+            zone.nodes = nodes
+            if zone.stamps is not None:
+                zone.stamps = stamps
+            return None if add is None else _record(zone, name, nodes[name][rdata.rdtype], rdata)
 
     def replace_records(self, origin: str, records: Iterable[Record]) -> None:
         """Replace every record of a zone but SOA and NS (such records in the argument are ignored); bump the serial."""
@@ -228,12 +310,12 @@ class DnsServer:
             nodes: Nodes = {
                 zone.origin: {kind: value for kind, value in zone.nodes[zone.origin].items() if kind in (SOA, NS)}
             }
+            stamps: Stamps | None = None if zone.stamps is None else {}
             for record in records:
                 if record.type.upper() not in ("SOA", "NS"):
-                    name = dns.name.from_text(record.name, zone.origin)
-                    _put(nodes, name, record.ttl, record.type, record.data, zone.origin)
+                    _put_record(nodes, stamps, record, zone.origin)
             _bump_serial(zone.origin, nodes)
-            zone.nodes = nodes
+            zone.nodes, zone.stamps = nodes, stamps
 
     # -- running ---------------------------------------------------------------------------------------------------
 
@@ -372,11 +454,11 @@ class DnsServer:
                 wanted = [rdatasets[rdtype]] if rdtype in rdatasets else []
             if wanted:
                 for rdataset in wanted:
-                    response.answer.append(_rrset(name, rdataset))
+                    response.answer += zone.rrsets(name, rdataset)
                     self._add_addresses(response, zone, rdataset)
                 return
             if CNAME in rdatasets:
-                response.answer.append(_rrset(name, rdatasets[CNAME]))
+                response.answer += zone.rrsets(name, rdatasets[CNAME])
                 name = rdatasets[CNAME][0].target
                 if name in seen or not name.is_subdomain(zone.origin):
                     return
@@ -394,9 +476,9 @@ class DnsServer:
             for kind in (A, AAAA):
                 found = zone.nodes.get(target, {}).get(kind) if rdataset.rdtype in (SRV, NS) and target else None
                 if target is not None and found is not None:
-                    rrset = _rrset(target, found)
-                    if rrset not in response.additional:
-                        response.additional.append(rrset)
+                    response.additional += [
+                        rrset for rrset in zone.rrsets(target, found) if rrset not in response.additional
+                    ]
 
     def _tsig_error(self, wire: bytes, error: dns.rcode.Rcode) -> bytes:
         """NOTAUTH with the error in a TSIG record (RFC 8945 5.2); only BADTIME is signed."""
@@ -457,13 +539,15 @@ class DnsServer:
             self._check_permission(zone, query, changes)
         _prescan(zone, changes)
         nodes = _apply(zone, changes)
-        if nodes != zone.nodes:
+        stamps = _restamp(zone, nodes, changes, self._hour())
+        if _content(nodes, stamps) != _content(zone.nodes, zone.stamps):
             if zone.serial() == Zone._soa_rdata(nodes).serial:
                 _bump_serial(zone.origin, nodes)
             identity = query.keyname.to_text() if query.had_tsig and query.keyname is not None else ""
             for name in nodes.keys() - zone.nodes.keys():
                 zone.owners.setdefault(name, identity)
             zone.nodes = nodes
+        zone.stamps = stamps
 
     @staticmethod
     def _check_permission(zone: Zone, query: dns.message.Message, changes: list[_Rr]) -> None:
@@ -480,6 +564,70 @@ class DnsServer:
                 for grant in grants
             ):
                 raise _Refused(dns.rcode.REFUSED)
+
+
+def _parsed(record: Record, origin: dns.name.Name) -> tuple[dns.name.Name, dns.rdata.Rdata]:
+    kind = dns.rdatatype.from_text(record.type)
+    rdata = dns.rdata.from_text(IN, kind, record.data, origin, relativize=False)
+    return dns.name.from_text(record.name, origin), rdata
+
+
+def _take_out(nodes: Nodes, stamps: Stamps, name: dns.name.Name, rdata: dns.rdata.Rdata) -> None:
+    sets = nodes.get(name, {})
+    if rdata.rdtype not in sets or rdata not in sets[rdata.rdtype]:
+        raise EditProblem("missing")
+    rdataset = sets[rdata.rdtype] = sets[rdata.rdtype].copy()
+    rdataset.discard(rdata)
+    stamps.pop((name, rdata), None)
+    if not rdataset:
+        del sets[rdata.rdtype]
+    if not sets:
+        del nodes[name]
+
+
+def _put_in(nodes: Nodes, stamps: Stamps, name: dns.name.Name, rdata: dns.rdata.Rdata, stamp: Stamp) -> None:
+    sets = nodes.setdefault(name, {})
+    if CNAME in sets or (rdata.rdtype == CNAME and sets):
+        raise EditProblem("alias")
+    old = sets.get(rdata.rdtype)
+    if old is not None and rdata in old:
+        raise EditProblem("exists")
+    rdataset = sets[rdata.rdtype] = dns.rdataset.Rdataset(IN, rdata.rdtype) if old is None else old.copy()
+    rdataset.add(rdata)
+    rdataset.ttl = stamp.ttl
+    stamps[name, rdata] = stamp
+
+
+def _record(zone: Zone, name: dns.name.Name, rdataset: dns.rdataset.Rdataset, rdata: dns.rdata.Rdata) -> Record:
+    stamp = zone.stamp(name, rdataset, rdata)
+    hour = None if zone.stamps is None else stamp.hour
+    return Record(name.to_text(), dns.rdatatype.to_text(rdata.rdtype), stamp.ttl, rdata.to_text(), hour)
+
+
+def _content(nodes: Nodes, stamps: Stamps | None) -> object:
+    """What a zone says, to be compared: rdatasets compare without their TTL."""
+    if stamps is not None:
+        return nodes, {key: stamp.ttl for key, stamp in stamps.items()}
+    return nodes, {(name, kind): rdataset.ttl for name, sets in nodes.items() for kind, rdataset in sets.items()}
+
+
+def _restamp(zone: Zone, nodes: Nodes, changes: list[_Rr], hour: int) -> Stamps | None:
+    """TTLs and time stamps after an update: a new record is dynamic, a static one stays static."""
+    if zone.stamps is None:
+        return None
+
+    def there(name: dns.name.Name, rdata: dns.rdata.Rdata) -> bool:
+        return rdata in nodes.get(name, {}).get(rdata.rdtype, ())
+
+    stamps = {key: stamp for key, stamp in zone.stamps.items() if there(*key)}
+    for rr in changes:
+        if rr.rdclass == IN and rr.rdata is not None and there(rr.name, rr.rdata):
+            old = zone.stamps.get((rr.name, rr.rdata))
+            since = hour if old is None else old.hour
+            if since and zone.aging and hour - since >= NO_REFRESH_HOURS:
+                since = hour
+            stamps[rr.name, rr.rdata] = Stamp(rr.ttl, since)
+    return stamps
 
 
 def _read_update(wire: bytes) -> tuple[list[_Rr], list[_Rr]]:

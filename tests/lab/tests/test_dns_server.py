@@ -21,7 +21,7 @@ import dns.tsig
 import dns.update
 import pytest
 
-from kmslab.dns import DnsServer, Grant, Record, build_zone
+from kmslab.dns import DnsServer, EditProblem, Grant, Record, build_zone
 
 ZONE = "lab.test"
 NAME = dns.name.from_text("_vlmcs._tcp.lab.test")
@@ -482,3 +482,122 @@ def test_start_and_stop_twice() -> None:
     made.stop()
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", first), timeout=5)
+
+
+# -- zones of a Windows DNS server: a TTL and a time stamp per record ------------------------------------------------
+
+HOUR = 3726720  # hours from 1601 to a day in 2026
+
+
+@pytest.fixture
+def windows() -> Iterator[tuple[DnsServer, list[int]]]:
+    clock = [HOUR]
+    grant = Grant(KEY.name)
+    made = DnsServer(
+        [
+            build_zone(ZONE, RECORDS, grants=[grant], stamped=True),
+            build_zone("aging.test", [], grants=[grant], stamped=True, aging=True),
+        ],
+        [KEY],
+        hour=lambda: clock[0],
+    )
+    made.start()
+    yield made, clock
+    made.stop()
+
+
+def stamps(server: DnsServer, zone: str = ZONE) -> dict[str, tuple[int, int | None]]:
+    return {record.data: (record.ttl, record.timestamp) for record in server.records(zone, "SRV")}
+
+
+def test_a_ttl_alone_can_be_updated(server: DnsServer) -> None:
+    serial = server.zone(ZONE).serial()
+    for _ignored in range(2):
+        message = update()
+        message.delete(NAME, "SRV", "0 0 1688 kms1")
+        message.add(NAME, 60, "SRV", "0 0 1688 kms1")
+        assert send(server, message) == "NOERROR"
+    assert ask(server, str(NAME), "SRV").answer[0].ttl == 60
+    assert server.zone(ZONE).serial() == serial + 1
+
+
+def test_each_record_keeps_its_own_ttl_and_stamp(windows: tuple[DnsServer, list[int]]) -> None:
+    server, clock = windows
+    server.edit(ZONE, add=Record("_vlmcs._tcp", "SRV", 600, "10 0 1688 static"))
+    message = update()
+    message.add(NAME, 60, "SRV", "20 0 1688 dynamic")
+    message.add(NAME, 3600, "SRV", "0 0 1688 KMS1")
+    assert send(server, message) == "NOERROR"
+    wanted = {
+        "0 0 1688 KMS1.lab.test.": (3600, 0),
+        "10 0 1688 static.lab.test.": (600, 0),
+        "20 0 1688 dynamic.lab.test.": (60, HOUR),
+    }
+    assert stamps(server) == wanted
+    response = ask(server, str(NAME), "SRV")
+    assert response.answer[0].ttl == 60 and len(response.answer[0]) == 3, "a resolver takes the lowest"
+    clock[0] += 1000
+    message = update()
+    message.add(NAME, 60, "SRV", "20 0 1688 dynamic")
+    serial = server.zone(ZONE).serial()
+    assert send(server, message) == "NOERROR"
+    assert (stamps(server), server.zone(ZONE).serial()) == (wanted, serial), "nothing is refreshed without aging"
+    message = update()
+    message.delete(NAME, "SRV", "20 0 1688 dynamic")
+    assert send(server, message) == "NOERROR"
+    assert set(stamps(server)) == set(wanted) - {"20 0 1688 dynamic.lab.test."}
+
+
+def test_aging_refreshes_after_the_no_refresh_interval(windows: tuple[DnsServer, list[int]]) -> None:
+    server, clock = windows
+    seen: list[tuple[int, int | None]] = []
+    for hours in (0, 167, 1):
+        clock[0] += hours
+        message = update(zone="aging.test")
+        message.add("_vlmcs._tcp", 60, "SRV", "0 0 1688 kms1")
+        assert send(server, message) == "NOERROR"
+        seen += stamps(server, "aging.test").values()
+    assert seen == [(60, HOUR), (60, HOUR), (60, HOUR + 168)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "remove", "add"),
+    [
+        ("exists", None, "0 0 1688 Kms1"),
+        ("exists", "0 0 1688 other", "0 0 1688 kms1"),
+        ("missing", "0 0 1688 kms3", None),
+        ("missing", "0 0 1688 kms3", "0 0 1688 kms4"),
+    ],
+)
+def test_edits_that_cannot_be(
+    windows: tuple[DnsServer, list[int]], kind: str, remove: str | None, add: str | None
+) -> None:
+    server, _clock = windows
+    server.edit(ZONE, add=Record("_vlmcs._tcp", "SRV", 600, "0 0 1688 other"))
+    before = server.records(ZONE)
+    with pytest.raises(EditProblem) as caught:
+        server.edit(
+            ZONE,
+            remove=Record("_vlmcs._tcp", "SRV", 0, remove) if remove else None,
+            add=Record("_vlmcs._tcp", "SRV", 60, add) if add else None,
+        )
+    assert caught.value.kind == kind
+    assert server.records(ZONE) == before
+
+
+def test_an_alias_has_no_other_records(windows: tuple[DnsServer, list[int]]) -> None:
+    server, _clock = windows
+    for record in (Record("alias", "SRV", 60, "0 0 1688 kms1"), Record("kms1", "CNAME", 60, "alias")):
+        with pytest.raises(EditProblem, match="alias"):
+            server.edit(ZONE, add=record)
+
+
+def test_an_edit_answers_and_counts(windows: tuple[DnsServer, list[int]]) -> None:
+    server, _clock = windows
+    serial = server.zone(ZONE).serial()
+    old = Record("_vlmcs._tcp", "SRV", 0, "0 0 1688 kms1")
+    added = server.edit(ZONE, remove=old, add=Record("_vlmcs._tcp", "SRV", 60, "0 0 1699 KMS1"))
+    assert added == Record("_vlmcs._tcp.lab.test.", "SRV", 60, "0 0 1699 KMS1.lab.test.", 0)
+    assert server.zone(ZONE).serial() == serial + 1
+    assert added is not None and server.edit(ZONE, remove=added) is None
+    assert ask(server, str(NAME), "SRV").rcode() == dns.rcode.NXDOMAIN

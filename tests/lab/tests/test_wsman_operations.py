@@ -174,7 +174,8 @@ def test_a_context_belongs_to_its_machine_and_user(lab: RunningLab) -> None:
 
 def test_unfinished_enumerations_use_up_a_quota(lab: RunningLab) -> None:
     client = lab.client("old01")
-    contexts = [client.enumerate("SELECT Name FROM Win32_Service").value(".//n:EnumerationContext") for _ignored in range(15)]
+    begun = [client.enumerate("SELECT Name FROM Win32_Service") for _ignored in range(15)]
+    contexts = [answer.value(".//n:EnumerationContext") for answer in begun]
     refused = client.enumerate("SELECT Name FROM Win32_Service")
     assert (refused.status, refused.subcode, refused.code) == (500, "w:InternalError", 2150859174)
     assert "15" in refused.value(".//f:Message")
