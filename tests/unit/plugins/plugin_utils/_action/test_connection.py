@@ -135,13 +135,12 @@ def test_options_of_psrp_reach_the_library() -> None:
     assert open_session(connect("psrp", connection_timeout=7))._transport._connect_timeout == 7  # type: ignore[attr-defined]
 
 
-def test_a_domain_user_logs_in_by_kerberos_with_tickets_that_the_plugin_manages(
+def test_kerberos_logs_in_with_tickets_that_the_plugin_manages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    connection = connect("winrm", user="admin@CORP.EXAMPLE")
+    connection = connect("winrm", user="admin@CORP.EXAMPLE", transport="kerberos")
     tickets: list[tuple[str, str]] = []
     monkeypatch.setattr(connection, "_kerb_auth", lambda user, password: tickets.append((user, password)))
-    monkeypatch.setattr(connection, "_winrm_supported_authtypes", {"kerberos"}, raising=False)
     with pytest.MonkeyPatch.context() as patched:
         module = importlib.import_module("winrm.protocol")
         made: dict[str, Any] = {}
