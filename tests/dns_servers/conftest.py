@@ -50,6 +50,7 @@ def servers_of(item: pytest.Item) -> set[str]:
     return named | {value for key, value in parameters if key.endswith("_server") and value in SERVERS}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     without = set(config.getoption("--without-server"))
@@ -57,6 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out: list[pytest.Item] = []
     for item in items:
         servers = servers_of(item) if item.path.is_relative_to(here) else set()
+        if servers:  # all tests of a server in one process, so that it starts once
+            item.add_marker(pytest.mark.xdist_group("-".join(sorted(servers))))
         (left_out if servers & without else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

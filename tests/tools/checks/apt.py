@@ -30,7 +30,18 @@ def install(job: Job, packages: Sequence[str]) -> None:
     environment = {"DEBIAN_FRONTEND": "noninteractive"}
     with _no_service_starts():
         job.run("apt-get", "update", "-q", env=environment)
-        job.run("apt-get", "install", "-y", "-q", "--no-install-recommends", *packages, env=environment)
+        # Somebody else's apt may be at work.
+        job.run(
+            "apt-get",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+            "install",
+            "-y",
+            "-q",
+            "--no-install-recommends",
+            *packages,
+            env=environment,
+        )
 
 
 def may_install() -> bool:

@@ -7,17 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
-from . import apt
+from .dns_servers import dns
 from .runner import Job, Stage, StageError
 from .sanity import sanity
 from .tree import BUILD, COLLECTION, ROOT, VENV_BIN, copy_tree, module_names, playbook_names, role_names
-
-# Package -> the server or tool that the tests start from it.
-DNS_PACKAGES = ("bind9", "bind9-dnsutils", "bind9-utils", "knot")
 
 # Checked as packages by their import names, so that each file has one module name; the rest of tests/ by path.
 TYPED_PACKAGES = ("ansible_collections.winops.kms.plugins", "kmslab", "checks")
@@ -69,20 +65,6 @@ def lab(job: Job) -> None:
 def system(job: Job) -> None:
     """ansible-playbook over the simulated estate."""
     job.pytest("tests/system")
-
-
-def dns(job: Job) -> None:
-    """srv_record against real DNS servers."""
-    wanted = apt.missing(DNS_PACKAGES)
-    if wanted and apt.may_install():
-        apt.install(job, wanted)
-        wanted = apt.missing(DNS_PACKAGES)
-    if wanted and os.environ.get("CI"):
-        raise StageError(f"real DNS servers are missing, and in CI none may be left out: {' '.join(wanted)}")
-    if wanted:
-        job.notes.append(f"left out, not installed (apt install, or run as root): {' '.join(wanted)}")
-    if len(wanted) < len(DNS_PACKAGES):
-        job.pytest("tests/dns_servers")
 
 
 def docs(job: Job) -> None:
