@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -420,3 +421,173 @@ def test_second_run_ends_as_wanted(row: Row, connection: str, seen: dict[Key, Se
     if row.ends == "ok":
         assert ending.result["changed"] is False
         assert not what.writes(1), brief(what.requests[1])
+
+
+# -- a host that is gone in the middle ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gone:
+    """The host answers nothing any more from a step on; `reads`: how many queries it answers before that."""
+
+    name: str
+    scenario: Scenario
+    method: str
+    reads: int
+    reached: bool
+    says: str = "A change had been sent"
+
+    def inject(self, lab: Lab, machine: str) -> None:
+        # What was carried out once isn't done by a call that is dropped later.
+        lab.fault(machine, "drop_after" if self.reached else "drop_before", method=self.method)
+        lab.fault(machine, "drop_before", method=self.method, count=None)
+        if self.reads:
+            lab.fault(machine, "delay", action="/Enumerate", seconds=0, count=self.reads)
+            lab.fault(machine, "drop_before", action="/Enumerate", count=None)
+
+
+GONE = (
+    Gone("MAK is sent and installed", MAK_CLIENT, "InstallProductKey", 2, reached=True),
+    Gone("MAK is sent and not installed", MAK_CLIENT, "InstallProductKey", 2, reached=False),
+    Gone("MAK is activated", MAK_CLIENT, "Activate", 3, reached=True),
+    Gone("MAK is not activated", MAK_CLIENT, "Activate", 3, reached=False),
+    Gone("host key is activated", HOST, "Activate", 4, reached=True),
+    Gone("host key is not activated", HOST, "Activate", 4, reached=False),
+    Gone("server is set", CLIENT, "SetKeyManagementServiceMachine", 3, reached=True),
+    Gone("service can't be stopped", HOST, "StopService", 0, reached=False, says="Restart sppsvc"),
+    Gone("service is stopped", HOST, "StopService", 5, reached=True, says="Restart sppsvc"),
+    Gone("service can't be started", HOST, "StartService", 0, reached=False, says="Restart sppsvc"),
+)
+
+
+# -- reads -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Read:
+    """One read gets no answer, or the host's quota is used up: nobody is to notice."""
+
+    name: str
+    scenario: Scenario
+    rules: Sequence[Mapping[str, Any]]
+
+    def inject(self, lab: Lab, machine: str) -> None:
+        for rule in self.rules:
+            lab.fault(machine, **rule)
+
+
+INFO = Scenario(
+    name="license_info",
+    kind="read",
+    module="license_info",
+    options={"application": "all"},
+    settings=KEY_SETTINGS,
+    steps=(),
+    wanted={},
+)
+LOST: Sequence[Mapping[str, Any]] = (
+    {"kind": "drop_before"},
+    {"kind": "drop_after"},
+    {"kind": "empty_400"},
+    {"kind": "quota"},
+)
+#: A full set-up of a host makes so many queries, before, between and after the writes.
+QUERIES_OF_A_HOST = 10
+
+
+def _reads() -> Iterator[Read]:
+    for nth in range(QUERIES_OF_A_HOST):
+        passing = [{"kind": "delay", "action": "/Enumerate", "seconds": 0, "count": nth}] if nth else []
+        # Every kind of loss at every query would be a lot of the same.
+        lost = LOST[nth % len(LOST)]
+        yield Read(f"query {nth + 1}: {lost['kind']}", HOST, [*passing, {**lost, "action": "/Enumerate"}])
+    for lost in LOST:
+        yield Read(f"publish list: {lost['kind']}", HOST, [{**lost, "method": "GetMultiStringValue"}])
+        yield Read(f"query: {lost['kind']}", INFO, [{**lost, "action": "/Enumerate"}])
+        yield Read(f"second page: {lost['kind']}", INFO, [{**lost, "action": "/Pull"}])
+    lost_place = {"kind": "fault", "action": "/Pull", "hresult": "0x8033801B", "shape": "wsman"}
+    yield Read("second page: place lost", INFO, [lost_place])
+    yield Read("three quota faults", INFO, [{"kind": "quota", "action": "/Enumerate", "count": 3}])
+    yield Read("undisturbed", INFO, [])
+
+
+READS = tuple(_reads())
+
+
+@pytest.fixture(scope="module")
+def once(lab: Lab, seen: dict[Key, Seen], tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Seen]:
+    """(row of GONE or READS, connection) -> what happened; those of GONE run a second time."""
+    free = _pools(lab)
+    used = {what.machine for what in seen.values()}
+    found: dict[Key, Seen] = {}
+    calls: list[Call] = []
+    again: list[Call] = []
+    for row in (*GONE, *READS):
+        for connection in CONNECTIONS:
+            machine = next(name for name in free[row.scenario.kind] if name not in used)
+            used.add(machine)
+            found[row.name, connection] = Seen(machine, views=[lab.machine(machine)])
+            row.inject(lab, machine)
+            calls.append(Call(machine, connection, row.scenario.module, row.scenario.options))
+            again += calls[-1:] if isinstance(row, Gone) else []
+    by_machine = {what.machine: what for what in found.values()}
+    batch = Batch(lab, tmp_path_factory.mktemp("gone"))
+    _run(lab, batch, calls, by_machine)
+    _note_unused(lab, by_machine)
+    _run(lab, batch, again, by_machine)
+    return found
+
+
+@by_both
+@pytest.mark.parametrize("row", GONE, ids=[row.name for row in GONE])
+def test_host_gone_in_the_middle(row: Gone, connection: str, once: dict[Key, Seen]) -> None:
+    what = once[row.name, connection]
+    first, second = what.endings
+    assert first.how == "unreachable", first.result
+    assert what.machine in first.message, first.message
+    assert row.says in first.message, first.message
+    assert second.how == "ok", second.result
+    assert second.changes == _differences(row.scenario, *what.views[1:])
+    assert _spent(what) == row.scenario.spends
+    if row.reached and row.scenario.spends:
+        assert row.method not in {request["method"] for request in what.writes(1)}, brief(what.requests[1])
+    assert not set(_unwanted(row.scenario, what.views[2])) - ({"restart"} if row.method in RESTART else set())
+
+
+@by_both
+@pytest.mark.parametrize("row", READS, ids=[row.name for row in READS])
+def test_reads_are_repeated(row: Read, connection: str, once: dict[Key, Seen]) -> None:
+    what = once[row.name, connection]
+    assert not what.unused, "the fault was never met"
+    assert what.endings[0].how == "ok", what.endings[0].result
+    assert what.endings[0].changes == _differences(row.scenario, *what.views)
+    assert not _unwanted(row.scenario, what.views[1])
+    assert _spent(what) == row.scenario.spends
+    if row.scenario is INFO:
+        assert not what.writes(0)
+        undisturbed = once["undisturbed", connection].endings[0].result["licenses"]
+        assert len(undisturbed) == 3
+        assert [one["name"] for one in what.endings[0].result["licenses"]] == [one["name"] for one in undisturbed]
+
+
+# -- waiting is not failing --------------------------------------------------------------------------------------------
+
+
+SHAPES = ("wsman", "wmi")
+
+
+@by_both
+@pytest.mark.parametrize("shape", SHAPES)
+def test_count_too_low_is_pending(shape: str, connection: str, lab: Lab, tmp_path: Path) -> None:
+    """The one HRESULT that is no failure, in both shapes of a fault."""
+    # From the end of the pool, which the rows never reach.
+    machine = _pools(lab)["client"][-1 - SHAPES.index(shape) - len(SHAPES) * CONNECTIONS.index(connection)]
+    before = lab.machine(machine)
+    lab.fault(machine, "fault", method="Activate", hresult="0xC004F038", shape=shape)
+    ending = Batch(lab, tmp_path).run([Call(machine, connection, CLIENT.module, CLIENT.options)])[machine]
+    assert ending.how == "ok", ending.result
+    assert ending.result["pending"] is True
+    assert ending.result["error"]["code"] == "0xC004F038"
+    assert ending.result["threshold"] == 25
+    assert ending.changes == _differences(CLIENT, before, lab.machine(machine))
+    assert "status" not in ending.changes
