@@ -15,9 +15,12 @@ author:
 description:
   - Adds, changes or removes the record by which KMS clients find a KMS host, C(_vlmcs._tcp) in their DNS domain, by a
     dynamic update (RFC 2136) over TCP.
-  - All KMS hosts of a domain share one record set. This module manages the record of one host in it and leaves the
-    records of all others alone, also when several runs or hosts change the set at the same time. An update names
-    what it was made for and is made again when the set has changed meanwhile.
+  - All KMS hosts of a domain share one record set. This module manages the record of one host (or those of several) in
+    it and leaves the records of all others alone, also when several runs or hosts change the set at the same time. An
+    update names what it was made for and is made again when the set has changed meanwhile. Only O(exclusive=true) takes
+    other hosts' records away.
+  - Updates are signed with a TSIG key, or by Kerberos (GSS-TSIG) as Active Directory asks for with secure dynamic
+    updates.
   - It runs on the controller, or on any other machine that reaches the DNS server. Use C(delegate_to) with it in a play
     for Windows hosts.
 extends_documentation_fragment:
@@ -26,9 +29,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - The record set is read and no update is sent. Whether the key may change the record is therefore only found out
-        by a real run. That its name, secret and clock are right is found out in check mode too, since reading is signed
-        as well.
+      - The record set is read, and nothing is sent that could change it. That the key or ticket is right is found out
+        too, since reading is signed as well.
+      - Whether it may make the change is asked by an update with a prerequisite that can never hold, see O(probe).
   diff_mode:
     support: full
     details:
@@ -45,20 +48,57 @@ attributes:
     membership:
       - winops.kms.dns
 options:
+  domain:
+    description:
+      - The DNS domain of the clients, with or without the final dot. The record set is C(_vlmcs._tcp) in this domain.
+        It need not be a zone of its own.
+      - The default is O(zone), or else the domain of O(target), that is, its name without the first part.
+    type: str
   zone:
     description:
-      - The zone to publish in, which is the DNS domain of the clients, with or without the final dot.
-      - The record set is C(_vlmcs._tcp) in this domain. It must be a zone of its own on the server. If C(_tcp) in it is
-        a zone of its own, that one is updated.
+      - The DNS zone to update, with or without the final dot. It must be a zone of its own on the server, and O(domain)
+        must be this zone or lie in it.
+      - By default, the zone that holds O(domain) is found. Give this option to have an error instead when the domain
+        does not lie where you think it does.
+      - If there is a zone of its own further down, such as C(_tcp) in the domain, that one is updated.
     type: str
-    required: true
   target:
     description:
       - The fully qualified name of the KMS host, with or without the final dot. It must have an address record (RFC
         2782); this is not checked. A name without any dot, or an address, is refused.
       - The record of a host is identified by this name alone, in which case does not count.
+      - Exactly one of O(target) and O(records) is required.
     type: str
-    required: true
+  records:
+    description:
+      - Several KMS hosts at once, instead of O(target), O(port), O(priority) and O(weight), which do not apply to them.
+        They are changed in one update.
+    type: list
+    elements: dict
+    suboptions:
+      target:
+        description: The KMS host, as with O(target). Each is listed once.
+        type: str
+        required: true
+      port:
+        description: The TCP port that it listens on, as with O(port).
+        type: int
+      priority:
+        description: The priority of the host, as with O(priority).
+        type: int
+        default: 0
+      weight:
+        description: The weight of the host, as with O(weight).
+        type: int
+        default: 0
+  exclusive:
+    description:
+      - Make the record set exactly O(records) (or the only record O(target)), so that the records of all other hosts
+        are removed, whoever made them. Diff mode shows them.
+      - A KMS host that publishes itself comes back within a day.
+      - Only with O(state=present) and at least one host.
+    type: bool
+    default: false
   port:
     description:
       - The TCP port that the KMS host listens on.
@@ -88,6 +128,25 @@ options:
         V(3600).
       - Ignored with O(state=absent).
     type: int
+  refresh:
+    description:
+      - Send records that are as wanted once more. This changes nothing, and the result is not C(changed) by it.
+      - A DNS server of Active Directory notes the time of every dynamic update. Where ageing and scavenging are
+        switched on, it removes records that nobody has sent again for two weeks by default. A KMS host that publishes
+        itself does so daily; for a record that is published by this module, run it with this option once a week or so.
+      - Ignored with O(state=absent) and in check mode.
+    type: bool
+    default: false
+  probe:
+    description:
+      - In check mode, if there is something to change and the requests are signed, ask the server whether the key or
+        ticket may make the change. See RV(may_update) for the answer. If it may not, there is a warning.
+      - This is done by an update that can change nothing, since it depends on a record which does not exist. Servers
+        that look at rights first, such as BIND, Knot DNS and PowerDNS, refuse it to those who have none. Others, such
+        as Active Directory, do not tell.
+      - With V(false), check mode sends queries alone.
+    type: bool
+    default: true
   state:
     description:
       - Whether the host shall have a record.
@@ -127,6 +186,40 @@ options:
       - hmac-sha512
       - hmac-sha512-256
     default: hmac-sha256
+  gss_tsig:
+    description:
+      - Sign the requests by Kerberos (GSS-TSIG, RFC 3645), as zones of Active Directory with secure dynamic updates ask
+        for. BIND can do the same.
+      - The account is that of O(gss_password), O(gss_keytab) or O(gss_ccache), or else of the default credential cache
+        (see C(KRB5CCNAME)).
+      - In Active Directory, whoever first makes the node C(_vlmcs._tcp) owns it, and others cannot change it. Either
+        grant the account the right to write to it, or publish everything with the same account.
+    type: bool
+    default: false
+  gss_principal:
+    description:
+      - The Kerberos name of the account, as C(name@REALM). The realm of an Active Directory domain is its name in
+        capitals.
+      - Needed with O(gss_password). Otherwise it chooses among the accounts of the keytab or cache.
+    type: str
+  gss_password:
+    description:
+      - The password of O(gss_principal). No C(kinit) is needed, and no ticket is left behind.
+    type: str
+  gss_keytab:
+    description:
+      - The keytab with the key of the account, as a path on the machine that runs the module. No ticket is left behind.
+    type: str
+  gss_ccache:
+    description:
+      - The credential cache with the ticket of the account, as made by C(kinit) on the machine that runs the module. A
+        path, or a name such as C(KEYRING:persistent:0).
+    type: str
+  gss_hostname:
+    description:
+      - The full host name by which Kerberos knows the DNS server, C(DNS/host).
+      - The default is O(server), or the name that was found for it. Needed if O(server) is an address.
+    type: str
   timeout:
     description:
       - How many seconds to wait for a connection to the DNS server, and again for each of its answers.
@@ -134,10 +227,16 @@ options:
     default: 10
 requirements:
   - dnspython >= 2.1 on the machine that runs the module
+  - gssapi (the Python library) there too, for O(gss_tsig=true). Debian has it as python3-gssapi. From PyPI it is built
+    from source, which needs gcc and the headers of Python and MIT Kerberos (python3-dev, libkrb5-dev).
 notes:
   - A KMS host publishes itself once a day unless that is switched off. A record that is removed here comes back as long
     as the host still does so. Switch it off with O(winops.kms.host#module:dns_publishing=false).
-  - Windows DNS servers with secure dynamic updates alone accept no TSIG key.
+  - Windows DNS servers accept no TSIG key. With secure dynamic updates, they need O(gss_tsig=true).
+  - An answer to a query that is signed with a TSIG key must be signed with it too. With O(gss_tsig=true), an answer
+    that is not signed, or not in a way that can be verified, is accepted as long as the server has not signed another
+    one properly, as there are DNS servers that do not. RV(verified) tells, and there is a warning. Success of an update
+    is never believed in any case, but looked for by reading again.
 seealso:
   - module: winops.kms.host
   - module: community.general.nsupdate
@@ -167,6 +266,37 @@ EXAMPLES = r"""
     - {name: kms02.contoso.com, priority: 10}
   delegate_to: localhost
   run_once: true
+
+- name: Publish in a zone of Active Directory, with the account of a keytab
+  winops.kms.srv_record:
+    target: kms01.contoso.com
+    server: dc1.contoso.com
+    gss_tsig: true
+    gss_keytab: /etc/kms-publisher.keytab
+    refresh: true
+  delegate_to: localhost
+
+- name: The same for clients in another domain, with user and password
+  winops.kms.srv_record:
+    domain: office.contoso.com
+    target: kms01.contoso.com
+    server: dc1.contoso.com
+    gss_tsig: true
+    gss_principal: kms-publisher@CONTOSO.COM
+    gss_password: "{{ vault_kms_publisher_password }}"
+  delegate_to: localhost
+
+- name: Exactly these KMS hosts and no others
+  winops.kms.srv_record:
+    zone: contoso.com
+    exclusive: true
+    records:
+      - {target: kms01.contoso.com}
+      - {target: kms02.contoso.com, priority: 10}
+    tsig_key_name: kms-publisher
+    tsig_key_secret: "{{ vault_kms_publisher_secret }}"
+  delegate_to: localhost
+  diff: true
 
 - name: Take a KMS host out, whatever its port
   winops.kms.srv_record:
@@ -209,8 +339,8 @@ records:
       sample: 3600
 attempts:
   description:
-    - How many updates were sent. V(0) if nothing had to be changed, and in check mode. More than V(1) if the set was
-      changed by others at the same time or an answer was lost.
+    - How many updates were sent. V(0) if nothing had to be changed or refreshed, and in check mode. More than V(1) if
+      the set was changed by others at the same time or an answer was lost.
   returned: success
   type: int
   sample: 1
@@ -219,6 +349,33 @@ server:
   returned: success
   type: str
   sample: ns1.contoso.com
+domain:
+  description: The DNS domain of the clients.
+  returned: success
+  type: str
+  sample: office.contoso.com
+zone:
+  description: The zone that holds the record set and that was updated.
+  returned: success
+  type: str
+  sample: contoso.com
+refreshed:
+  description: Whether records that were as wanted were sent once more, see O(refresh).
+  returned: success
+  type: bool
+  sample: false
+may_update:
+  description:
+    - In check mode, whether the key or ticket may make the change, see O(probe).
+    - V(null) if it was not asked, or if the server does not tell.
+  returned: success
+  type: bool
+  sample: true
+verified:
+  description: Whether all that was read was signed by the server, so that it is known to come from it.
+  returned: success
+  type: bool
+  sample: true
 error:
   description: What went wrong.
   returned: failure
@@ -263,27 +420,50 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.credentials import
 )
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError, InputError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
+from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential, check_keytab
 from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
+    domain_name,
+    domain_of,
+    is_address,
     server_name,
     target_name,
-    zone_name,
 )
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, ensure
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Host, Outcome, ensure
 from ansible_collections.winops.kms.plugins.module_utils._dns.zone import primary_of
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "zone": {"type": "str", "required": True},
-    "target": {"type": "str", "required": True},
+    "domain": {"type": "str"},
+    "zone": {"type": "str"},
+    "target": {"type": "str"},
+    "records": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "target": {"type": "str", "required": True},
+            "port": {"type": "int"},
+            "priority": {"type": "int", "default": 0},
+            "weight": {"type": "int", "default": 0},
+        },
+    },
+    "exclusive": {"type": "bool", "default": False},
     "port": {"type": "int"},
     "priority": {"type": "int", "default": 0},
     "weight": {"type": "int", "default": 0},
     "ttl": {"type": "int"},
+    "refresh": {"type": "bool", "default": False},
+    "probe": {"type": "bool", "default": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "server": {"type": "str"},
     "server_port": {"type": "int", "default": 53},
     "tsig_key_name": {"type": "str", "no_log": False},
     "tsig_key_secret": {"type": "str", "no_log": True},
     "tsig_algorithm": {"type": "str", "choices": list(ALGORITHMS), "default": DEFAULT_ALGORITHM},
+    "gss_tsig": {"type": "bool", "default": False},
+    "gss_principal": {"type": "str"},
+    "gss_password": {"type": "str", "no_log": True},
+    "gss_keytab": {"type": "str", "no_log": False},
+    "gss_ccache": {"type": "str"},
+    "gss_hostname": {"type": "str"},
     "timeout": {"type": "int", "default": 10},
 }
 
@@ -297,50 +477,100 @@ RANGES: dict[str, tuple[int, int]] = {
     "timeout": (1, 3600),
 }
 
+# What signs, and what belongs to it; empty texts count as not given.
+TSIG_OPTIONS = ("tsig_key_name", "tsig_key_secret")
+GSS_OPTIONS = ("gss_principal", "gss_password", "gss_keytab", "gss_ccache", "gss_hostname")
+
 
 def check_ranges(params: dict[str, Any]) -> None:
     """Raises InputError for the first number that is out of its range."""
     for option, (lowest, highest) in RANGES.items():
-        value = params[option]
+        value = params.get(option)
         if value is not None and not lowest <= value <= highest:
             raise InputError(option, f"{value} is out of range.", f"Give a number from {lowest} to {highest}.")
 
 
+def hosts_of(entries: list[dict[str, Any]], domain: str | None) -> tuple[Host, ...]:
+    """The KMS hosts of the options. Raises InputError."""
+    hosts: dict[str, Host] = {}
+    for entry in entries:
+        check_ranges(entry)
+        target = target_name(entry["target"], domain)
+        if target.lower() in hosts:
+            raise InputError("records", f"{target} is listed twice.", "A KMS host has one record: list it once.")
+        hosts[target.lower()] = Host(target, entry["port"], entry["priority"], entry["weight"])
+    return tuple(hosts.values())
+
+
 def goal_of(params: dict[str, Any]) -> Goal:
     """What the options ask for. Raises InputError."""
-    zone = zone_name(params["zone"])
+    zone, domain = (domain_name(params[name], name) if params[name] else None for name in ("zone", "domain"))
+    entries = params["records"] if params["target"] is None else [params]
+    hosts = hosts_of(entries, domain or zone)
+    present = params["state"] == "present"
+    if not hosts:
+        raise InputError("records", "the list is empty.", "List the KMS hosts that shall have a record.")
+    if params["exclusive"] and not present:
+        raise InputError("exclusive", "it does not go with state=absent.", "List the KMS hosts that shall remain.")
     return Goal(
-        zone=zone,
-        target=target_name(params["target"], zone),
-        present=params["state"] == "present",
-        port=params["port"],
-        priority=params["priority"],
-        weight=params["weight"],
+        domain=domain_of(zone, domain, [host.target for host in hosts]),
+        hosts=hosts,
+        present=present,
+        exclusive=params["exclusive"],
         ttl=params["ttl"],
+        refresh=params["refresh"],
+        zone=zone,
     )
 
 
 def credential_of(params: dict[str, Any]) -> Credential:
-    """The key of the options, or none; empty texts count as not given. Raises InputError."""
-    if not params["tsig_key_name"] and not params["tsig_key_secret"]:
+    """The key or the Kerberos identity of the options, or none. Raises InputError."""
+    tsig = [name for name in TSIG_OPTIONS if params[name]]
+    gss = [name for name in GSS_OPTIONS if params[name]]
+    if params["gss_tsig"]:
+        if tsig:
+            raise InputError(tsig[0], "it does not go with gss_tsig.", "Sign by a key or by Kerberos, not by both.")
+        if params["server"] and is_address(params["server"]) and not params["gss_hostname"]:
+            raise InputError(
+                "gss_hostname",
+                "it is needed, since server is an address.",
+                "Give the full host name of the DNS server: Kerberos knows it by this name.",
+            )
+        if params["gss_keytab"]:
+            check_keytab(params["gss_keytab"])
+        return GssCredential(
+            principal=params["gss_principal"],
+            password=params["gss_password"],
+            keytab=params["gss_keytab"],
+            ccache=params["gss_ccache"],
+            hostname=params["gss_hostname"],
+        )
+    if gss:
+        raise InputError(gss[0], "it only counts with gss_tsig.", "Set gss_tsig to true to sign by Kerberos.")
+    if not tsig:
         return Unsigned()
     return TsigCredential(params["tsig_key_name"], params["tsig_key_secret"], params["tsig_algorithm"])
 
 
-def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
-    """The result of the module. Raises DnsError; for what cannot be right, before anything is sent."""
+def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[str]]:
+    """The result of the module, and warnings. Raises DnsError; for what cannot be right, before anything is sent."""
     check_ranges(params)
     goal = goal_of(params)
     credential = credential_of(params)
     timeout = float(params["timeout"])
-    host = server_name(params["server"]) if params["server"] else primary_of(goal.zone, timeout=timeout)
+    host = server_name(params["server"]) if params["server"] else primary_of(goal.domain, goal.zone, timeout=timeout)
     server = Server(host, params["server_port"], timeout, credential)
-    outcome = ensure(server, goal, check=check)
-    return {
+    outcome = ensure(server, goal, check=check, probe=params["probe"])
+    result = {
         "changed": outcome.changed,
         "records": [record.as_result() for record in outcome.records],
         "attempts": outcome.attempts,
         "server": host,
+        "domain": goal.domain,
+        "zone": outcome.zone,
+        "refreshed": outcome.refreshed,
+        "may_update": outcome.may_update,
+        "verified": credential.signs and not server.unproven,
         "diff": {
             "before": outcome.before,
             "after": outcome.after,
@@ -348,21 +578,37 @@ def run(params: dict[str, Any], *, check: bool) -> dict[str, Any]:
             "after_header": goal.owner,
         },
     }
+    return result, warnings_of(server, outcome)
+
+
+def warnings_of(server: Server, outcome: Outcome) -> list[str]:
+    """What the user should know although the task has not failed."""
+    warnings = [] if outcome.refusal is None else [f"This would fail without check mode. {outcome.refusal}"]
+    if server.unproven:
+        warnings.append(
+            f"The answers of {server.label} to signed queries are not signed in a way that can be verified, so the "
+            "records that were read could come from somebody else on the way."
+        )
+    return warnings
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
-        required_together=[("tsig_key_name", "tsig_key_secret")],
+        required_together=[TSIG_OPTIONS],
+        required_one_of=[("target", "records")],
+        mutually_exclusive=[("target", "records")],
         supports_check_mode=True,
     )
     problem = library.problem()
     if problem is not None:
         module.fail_json(msg=missing_required_lib(library.REQUIREMENT), exception=problem)
     try:
-        result = run(module.params, check=module.check_mode)
+        result, warnings = run(module.params, check=module.check_mode)
     except DnsError as error:
         module.fail_json(msg=str(error), error=error.as_result())
+    for warning in warnings:
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -24,7 +24,7 @@ import pytest
 from ansible_collections.winops.kms.plugins.module_utils._dns.credentials import TsigCredential, Unsigned
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Answer, Server
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Outcome, ensure
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Host, Outcome, ensure
 from ansible_collections.winops.kms.plugins.module_utils._dns.zone import primary_of
 
 from .servers import KEYS, UPDATABLE, DnsServer, owner_of
@@ -86,7 +86,8 @@ def run(
     credential = Unsigned() if key is None else TsigCredential(key, secret or KEYS[key], algorithm)
     asked = StartLine(host, server.port, 5.0, credential)
     asked.barrier = barrier
-    return ensure(asked, Goal(zone, target, **goal), check=check)
+    values = {name: goal.pop(name) for name in ("port", "priority", "weight") if name in goal}
+    return ensure(asked, Goal(zone, (Host(target, **values),), zone=zone, **goal), check=check)
 
 
 def test_a_life_of_two_hosts(server: DnsServer) -> None:
@@ -265,10 +266,10 @@ def test_the_primary_is_found_by_a_resolver(real_server: DnsServer) -> None:
     resolver.nameservers = ["127.0.0.1"]
     resolver.port = real_server.port
     for zone in ("lab.test", "split.test", "alias.test"):
-        assert primary_of(zone, timeout=5.0, resolver=resolver) == "ns1.lab.test"
+        assert primary_of(zone, zone, timeout=5.0, resolver=resolver) == "ns1.lab.test"
     with pytest.raises(DnsError) as caught:
-        primary_of("below.lab.test", timeout=5.0, resolver=resolver)
+        primary_of("below.lab.test", "below.lab.test", timeout=5.0, resolver=resolver)
     assert caught.value.name == "WRONG_ZONE"
     with pytest.raises(DnsError) as caught:
-        primary_of("elsewhere.example", timeout=5.0, resolver=resolver)
+        primary_of("elsewhere.example", "elsewhere.example", timeout=5.0, resolver=resolver)
     assert caught.value.name == "NO_PRIMARY"

@@ -7,5 +7,5 @@
 """SRV record sets and RFC 2136 dynamic updates over TCP, by dnspython. Nothing here imports Ansible.
 
 Each module stands on those named before it: `library`, `errors`, `names`, `records`, `credentials`, `exchange`,
-`zone`, `update`.
+`kerberos_errors`, `gss`, `zone`, `update`.
 """

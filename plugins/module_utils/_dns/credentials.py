@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from .errors import InputError
+from .errors import TSIG_ERRORS, UPDATE_RCODES, Explanation, InputError
 from .library import dns
 from .names import checked_name
 
@@ -32,6 +32,21 @@ ALGORITHMS = (
 DEFAULT_ALGORITHM = "hmac-sha256"
 
 
+class Peer(Protocol):
+    """The server, as a credential needs it that has to agree on a key first."""
+
+    @property
+    def host(self) -> str:
+        """Its name or address, as it was given."""
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+
+    def ask(self, message: dns.message.Message) -> bytes:
+        """Send the message as it is; the answer to it as it came. Raises TransportError."""
+
+
 class Credential(Protocol):
     """Signs queries and updates."""
 
@@ -39,21 +54,54 @@ class Credential(Protocol):
     def label(self) -> str:
         """What an error calls it, within a sentence; no secret."""
 
-    def sign(self, message: dns.message.Message) -> None:
+    @property
+    def signs(self) -> bool:
+        """Whether requests are signed at all."""
+
+    @property
+    def lenient(self) -> bool:
+        """Whether a server may be of a kind that does not sign its answers to queries in a way that can be verified.
+        A reading that is not proven is then accepted, as long as none from this server was ever proven."""
+
+    @property
+    def tsig_errors(self) -> Mapping[int, Explanation]:
+        """What an error code in an answer's TSIG record means for this kind of key."""
+
+    @property
+    def update_rcodes(self) -> Mapping[int, Explanation]:
+        """What an RCODE of an answer to an update means for this kind of key, where this is special."""
+
+    def sign(self, message: dns.message.Message, peer: Peer) -> None:
         """Have the message signed when it is put on the wire, and its answer verified."""
+
+    def renew(self) -> bool:
+        """The server does not know the key of the last message. Whether another one can be made by signing again."""
 
 
 class Unsigned:
     """No signature: for servers that allow updates by address."""
 
     label = "a request without a key"
+    signs = False
+    lenient = False
+    tsig_errors: Mapping[int, Explanation] = TSIG_ERRORS
+    update_rcodes: Mapping[int, Explanation] = UPDATE_RCODES
 
-    def sign(self, message: dns.message.Message) -> None:
+    def sign(self, message: dns.message.Message, peer: Peer) -> None:
         """Leave the message as it is."""
+
+    def renew(self) -> bool:
+        """There is none."""
+        return False
 
 
 class TsigCredential:
     """A shared secret (RFC 8945)."""
+
+    signs = True
+    lenient = False
+    tsig_errors: Mapping[int, Explanation] = TSIG_ERRORS
+    update_rcodes: Mapping[int, Explanation] = UPDATE_RCODES
 
     def __init__(self, name: str, secret: str, algorithm: str = DEFAULT_ALGORITHM) -> None:
         """secret: base64, as in a key file; white space in it does not count. Raises InputError."""
@@ -77,6 +125,10 @@ class TsigCredential:
     def __repr__(self) -> str:
         return f"<{self.label}>"
 
-    def sign(self, message: dns.message.Message) -> None:
+    def sign(self, message: dns.message.Message, peer: Peer) -> None:
         """Have the message signed with the shared secret."""
         message.use_tsig(self._key())
+
+    def renew(self) -> bool:
+        """A shared secret stays what it is."""
+        return False

@@ -9,6 +9,8 @@ Both are written here or beside the check that raises; text that came from a ser
 
     DnsError
         InputError         an option cannot be right; nothing was sent
+        LibraryError       a Python library that the options ask for is missing
+        KerberosError      no ticket for the server, or one that cannot be used
         TransportError     no usable answer
             UnreachableError   no connection; nothing was sent
             NoAnswerError      the request was sent, its answer was lost: it may or may not have been carried out
@@ -44,6 +46,14 @@ class InputError(DnsError):
     def __init__(self, option: str, problem: str, remedy: str) -> None:
         super().__init__("INVALID_OPTION", f"Option {option}: {problem}", remedy)
         self.option = option
+
+
+class LibraryError(DnsError):
+    """A Python library that the options ask for is missing."""
+
+
+class KerberosError(DnsError):
+    """There is no ticket for the server, or none that can be used."""
 
 
 class TransportError(DnsError):
@@ -164,6 +174,75 @@ TSIG_ERRORS: dict[int, Explanation] = {
         "Choose a tsig_algorithm that is not truncated, such as hmac-sha256, or let the server accept this one.",
     ),
 }
+
+# The same for a key that was agreed on by Kerberos. Servers that store records in Active Directory check who owns them.
+GSS_TSIG_ERRORS: dict[int, Explanation] = {
+    16: Explanation(
+        "BADSIG",
+        "does not accept the signature of the request",
+        "The session that {key} has with the server does not hold. Run the task again; if it stays so, look at the "
+        "server's log.",
+    ),
+    17: Explanation(
+        "BADKEY",
+        "does not know the session any more, nor the next one",
+        "Several servers may answer at this address, each knowing its own sessions alone: name one of them in the "
+        "option server. If it is a single one, check that {key} may update {owner} there.",
+    ),
+    18: TSIG_ERRORS[18],
+}
+
+GSS_UPDATE_RCODES: dict[int, Explanation] = {
+    2: Explanation(
+        "SERVFAIL",
+        "failed to carry out the update",
+        "In Active Directory, only the account that made the node {owner} and DNS administrators may change it, also "
+        "after its last record is gone. Grant {key} the right to write to the node (better: a group of all that "
+        "publish), or look at the server's log for the zone {zone}.",
+    ),
+    5: Explanation(
+        "REFUSED",
+        "refused the update",
+        "Either {key} may not change SRV records of {owner} there, or the zone takes no dynamic updates. In Active "
+        "Directory, only the account that made the node and DNS administrators may change it: grant {key} the right to "
+        "write to it (better: a group of all that publish). With BIND, grant it in update-policy.",
+    ),
+}
+
+# Error field of the TKEY record, RFC 2930 section 2.6, and RCODE of the answer that carries none.
+TKEY_ERRORS: dict[int, Explanation] = {
+    16: Explanation(
+        "BADSIG",
+        "does not accept the Kerberos ticket",
+        "The ticket was damaged on the way, or was made for another server. Check that gss_hostname (by default, "
+        "server) is the name of exactly this server.",
+    ),
+    17: Explanation(
+        "BADKEY",
+        "does not accept the Kerberos ticket of {key} for {service}",
+        "The server may not hold the key of that name (BIND: tkey-gssapi-keytab, or a keytab older than the account's "
+        "present key), the name may be that of another machine (gss_hostname), or its clock may differ by more than "
+        "five minutes.",
+    ),
+    18: TSIG_ERRORS[18],
+    19: Explanation(
+        "BADMODE",
+        "does not agree on keys by Kerberos (GSS-TSIG)",
+        "Enable GSS-TSIG on the server (BIND: tkey-gssapi-keytab), or use a TSIG key.",
+    ),
+    20: Explanation("BADNAME", "already has a session of this name", "Run the task again."),
+    21: Explanation(
+        "BADALG",
+        "does not agree on keys by Kerberos (GSS-TSIG)",
+        "Enable GSS-TSIG on the server (BIND: tkey-gssapi-keytab), or use a TSIG key.",
+    ),
+}
+
+TKEY_OTHER = (
+    "does not agree on keys by Kerberos (GSS-TSIG)",
+    "Enable GSS-TSIG there (BIND: tkey-gssapi-keytab), use a TSIG key, or name a server that has it in the option "
+    "server: a domain controller, for a zone in Active Directory.",
+)
 
 # For every other code: text and remedy.
 OTHER = ("refused the request", "Look at the server's log for the zone {zone}.")

@@ -24,8 +24,6 @@ from .errors import (
     OTHER,
     QUERY_RCODES,
     RCODES,
-    TSIG_ERRORS,
-    UPDATE_RCODES,
     DnsError,
     Explanation,
     NoAnswerError,
@@ -38,6 +36,7 @@ from .library import dns
 
 _HEADER = struct.Struct("!HHHHHH")
 _LENGTH = struct.Struct("!H")
+_BADKEY = 17
 _BADTIME = 18
 _UNSIGNED = "it is not signed, although the request was"
 
@@ -50,7 +49,8 @@ class Answer:
 
     rcode: from the header, whether or not the answer is authentic; tsig_error: what the server says of our signature.
     verified: the answer is signed by the same key. defect: why it is not (empty when no key was used, or all is well).
-    message: the parsed answer, one record per RRset; None when its signature is wrong or it cannot be parsed.
+    message: the parsed answer, one record per RRset; None when it cannot be parsed. With a defect, nothing in it is
+    proven.
     """
 
     rcode: int
@@ -65,12 +65,15 @@ class Server:
     """The one server that is read and updated: once it has answered on an address, it is always asked on that one.
 
     host: name or address. port: TCP. timeout: seconds for connecting, and again for the exchange.
+    proven: whether any reading has carried a right signature. unproven: how many readings were accepted without.
     """
 
     host: str
     port: int = 53
     timeout: float = 10.0
     credential: Credential = field(default_factory=Unsigned)
+    proven: bool = False
+    unproven: int = 0
     _address: Address | None = field(default=None, repr=False)
 
     @property
@@ -83,19 +86,31 @@ class Server:
     def exchange(self, message: dns.message.Message) -> Answer:
         """Sign and send the message and return the answer to it.
 
-        Raises UnreachableError when nothing was sent, NoAnswerError when there is no whole answer to this message.
+        A key that the server has forgotten is made anew once, if it is of a kind that can be: such a message was not
+        carried out. Raises UnreachableError when nothing was sent, NoAnswerError when there is no whole answer to
+        this message, and what the credential raises.
         """
-        self.credential.sign(message)
-        wire = message.to_wire()
+        answer = self._attempt(message)
+        if answer.tsig_error == _BADKEY and self.credential.renew():
+            answer = self._attempt(message)
+        return answer
+
+    def _attempt(self, message: dns.message.Message) -> Answer:
+        self.credential.sign(message, self)
+        raw = self.ask(message)
+        return _judge(raw, raw[3] & 15, message)
+
+    def ask(self, message: dns.message.Message) -> bytes:
+        """Send the message as it is; the answer to it as it came. Raises UnreachableError, NoAnswerError."""
+        wire = message.to_wire() or b""
         with self._connect() as connection:
             raw = _converse(connection, wire, self.timeout, self.label)
         if len(raw) < _HEADER.size:
             raise self._no_answer("the answer is too short to be a DNS message")
         ident, flags, *_counts = _HEADER.unpack_from(raw)
-        opcode = flags >> 11 & 15
-        if ident != message.id or not flags & dns.flags.QR or opcode != message.opcode():
+        if ident != message.id or not flags & dns.flags.QR or flags >> 11 & 15 != message.opcode():
             raise self._no_answer("what came back is not an answer to the request")
-        return _judge(raw, flags & 15, message)
+        return raw
 
     def _no_answer(self, problem: str) -> NoAnswerError:
         return _no_answer("BAD_ANSWER", self.label, problem)
@@ -183,6 +198,11 @@ def _converse(connection: socket.socket, wire: bytes, timeout: float, label: str
         raise _no_answer("CONNECTION_CLOSED", label, "the connection was closed before a whole answer came") from None
 
 
+def _malformed() -> tuple[type[Exception], ...]:
+    """What parsing a message can raise."""
+    return (dns.exception.DNSException, ValueError, struct.error)
+
+
 def _judge(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
     """Parse the answer and check its signature. No failure hides the result code."""
     signed = request.keyring is not None
@@ -191,7 +211,7 @@ def _judge(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
         message = dns.message.from_wire(raw, one_rr_per_rrset=True)
     except dns.message.UnknownTSIGKey:
         return _verified(raw, rcode, request)
-    except (dns.exception.DNSException, ValueError, struct.error):
+    except _malformed():
         return Answer(rcode, defect="it is malformed")
     return Answer(rcode, defect=_UNSIGNED if signed else "", message=message)
 
@@ -201,7 +221,7 @@ def _verified(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
         return Answer(rcode, defect="it is signed by a key that was not used in the request")
     peer_errors: dict[type[Exception], int] = {
         dns.tsig.PeerBadSignature: 16,
-        dns.tsig.PeerBadKey: 17,
+        dns.tsig.PeerBadKey: _BADKEY,
         dns.tsig.PeerBadTime: _BADTIME,
         dns.tsig.PeerBadTruncation: 22,
     }
@@ -218,16 +238,39 @@ def _verified(raw: bytes, rcode: int, request: dns.message.Message) -> Answer:
         return Answer(rcode, tsig_error=_BADTIME, defect="the time of its signature is wrong")
     except Exception as error:
         # dnspython passes on whatever a key object raises, which may be any library's exception. Its text is dropped.
-        return Answer(rcode, defect=f"its signature is wrong ({type(error).__name__})")
+        defect = f"its signature is wrong ({type(error).__name__})"
+        return Answer(rcode, defect=defect, message=parse_unverified(raw))
     return Answer(rcode, verified=True, message=message)
+
+
+class _AnySignature:
+    """In the place of a GSS context: finds every signature right."""
+
+    def verify_signature(self, data: bytes, signature: bytes) -> None:
+        """Raise nothing."""
+
+
+def parse_unverified(raw: bytes) -> dns.message.Message | None:
+    """An answer that is signed by a GSS key, parsed without looking at the signature; None if it cannot be parsed.
+
+    Whoever uses it must have another reason to believe it. (Newer dnspython can do this by `keyring=False`.)
+    """
+
+    def any_key(_message: dns.message.Message, name: dns.name.Name) -> dns.tsig.Key:
+        return dns.tsig.Key(name, _AnySignature(), dns.tsig.GSS_TSIG)  # type: ignore[arg-type]
+
+    try:
+        return dns.message.from_wire(raw, keyring=any_key, one_rr_per_rrset=True)
+    except _malformed():
+        return None
 
 
 def server_error(answer: Answer, *, server: Server, doing: str, zone: str, owner: str, update: bool) -> DnsError:
     """The exception for an answer that is an error. doing: such as "updating _vlmcs._tcp.contoso.com"."""
     rcode = dns.rcode.to_text(dns.rcode.Rcode.make(answer.rcode))
-    table = UPDATE_RCODES if update else QUERY_RCODES
+    table = server.credential.update_rcodes if update else QUERY_RCODES
     explanation = (
-        TSIG_ERRORS.get(answer.tsig_error)
+        server.credential.tsig_errors.get(answer.tsig_error)
         or table.get(answer.rcode)
         or RCODES.get(answer.rcode)
         or Explanation(rcode, *OTHER)
@@ -243,16 +286,23 @@ def server_error(answer: Answer, *, server: Server, doing: str, zone: str, owner
 
 
 def content(answer: Answer, *, server: Server, doing: str, zone: str, owner: str) -> dns.message.Message:
-    """The parsed answer to a query, once it is certain that it may be believed. Raises ServerError, SignatureError."""
+    """The parsed answer to a query, once it is certain that it may be believed. Raises ServerError, SignatureError.
+
+    With a lenient credential, an answer without proof is accepted and counted, until the server has once given one.
+    """
     if answer.tsig_error or answer.rcode not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
         raise server_error(answer, server=server, doing=doing, zone=zone, owner=owner, update=False)
-    if answer.message is None or answer.defect:
+    acceptable = not answer.defect or (server.credential.lenient and not server.proven)
+    if answer.message is None or not acceptable:
         raise SignatureError(
             "UNSIGNED" if answer.defect == _UNSIGNED else "BAD_SIGNATURE",
             f"While {doing}: the answer of {server.label} cannot be believed: {answer.defect}.",
-            "Something between here and the server answers in its place or alters DNS messages. Look at what `dig` with "
-            "the same key shows on this machine.",
+            "Something between here and the server answers in its place or alters DNS messages. Look at what `dig` "
+            "with the same key shows on this machine.",
         )
     if answer.message.flags & dns.flags.TC:
         raise _no_answer("BAD_ANSWER", server.label, "it says of itself that it is cut, although it came over TCP")
+    server.proven = server.proven or answer.verified
+    if answer.defect:
+        server.unproven += 1
     return answer.message

@@ -21,6 +21,7 @@ try:
     import dns.rdata
     import dns.rdataclass
     import dns.rdatatype
+    import dns.rdtypes.ANY.TKEY
     import dns.resolver
     import dns.rrset
     import dns.tsig

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 
 from .errors import InputError
 
@@ -45,21 +46,21 @@ def is_address(text: str) -> bool:
     return True
 
 
-def zone_name(text: str) -> str:
-    """The zone without its final dot."""
-    name = checked_name(text, "zone")
+def domain_name(text: str, option: str) -> str:
+    """A zone or a DNS domain without its final dot."""
+    name = checked_name(text, option)
     if is_address(name):
-        raise InputError("zone", f"{text!r} is an address.", "Give the name of the zone, such as contoso.com.")
+        raise InputError(option, f"{text!r} is an address.", "Give a name such as contoso.com.")
     if name.lower().startswith((SERVICE + ".", "_tcp.")) or name.lower() in (SERVICE, "_tcp"):
         raise InputError(
-            "zone",
+            option,
             f"{text!r} contains the name of the service.",
             f"Give the domain that clients look in; {SERVICE} is put in front of it.",
         )
     return name
 
 
-def target_name(text: str, zone: str) -> str:
+def target_name(text: str, domain: str | None = None) -> str:
     """The host that the record points to, without its final dot. A name without any dot is refused, not completed."""
     name = checked_name(text, "target")
     if is_address(name):
@@ -72,9 +73,35 @@ def target_name(text: str, zone: str) -> str:
         raise InputError(
             "target",
             f"{text!r} is not a fully qualified name.",
-            f"Write it out, for example {name}.{zone}: clients would not complete it.",
+            f"Write it out, for example {name}.{domain or 'contoso.com'}: clients would not complete it.",
         )
     return name
+
+
+def lies_in(name: str, zone: str) -> bool:
+    """Whether the name is that of the zone, or one below it."""
+    return f".{name}".lower().endswith(f".{zone}".lower())
+
+
+def domain_of(zone: str | None, domain: str | None, targets: Iterable[str]) -> str:
+    """The domain that clients look in: the one given, or else the zone, or else that of the targets. All are checked
+    names."""
+    if domain is None and zone is None:
+        domains = {target.partition(".")[2].lower(): target.partition(".")[2] for target in targets}
+        if len(domains) != 1:
+            raise InputError(
+                "domain",
+                "it is needed, since the targets lie in different domains.",
+                "Give the DNS domain that clients look in, or the zone.",
+            )
+        (domain,) = domains.values()
+    if domain is not None and zone is not None and not lies_in(domain, zone):
+        raise InputError(
+            "domain",
+            f"{domain} does not lie in the zone {zone}.",
+            "Leave out the option zone: the zone of the domain is then found.",
+        )
+    return domain or zone or ""
 
 
 def server_name(text: str) -> str:
@@ -90,6 +117,6 @@ def server_name(text: str) -> str:
     return checked_name(text, "server")
 
 
-def owner_name(zone: str) -> str:
-    """The name of the record set that KMS clients of this zone look up."""
-    return f"{SERVICE}.{zone}"
+def owner_name(domain: str) -> str:
+    """The name of the record set that KMS clients of this domain look up."""
+    return f"{SERVICE}.{domain}"

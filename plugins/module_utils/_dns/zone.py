@@ -35,14 +35,15 @@ def plain(name: dns.name.Name) -> str:
     return name.to_text(omit_final_dot=True)
 
 
-def _candidates(zone: str) -> Iterator[dns.name.Name]:
-    """The owner name and its parents down to the zone. The first that gets a usable answer decides."""
-    last = from_text(zone)
-    name = from_text(owner_name(zone))
+def _candidates(domain: str, zone: str | None) -> Iterator[dns.name.Name]:
+    """The owner name and its parents: down to the zone, or to the top. The first that gets a usable answer decides."""
+    last = from_text(zone) if zone is not None else dns.name.root
+    name = from_text(owner_name(domain))
     while name != last:
         yield name
         name = name.parent()
-    yield last
+    if last != dns.name.root:
+        yield last
 
 
 def _soa(message: dns.message.Message, asked: dns.name.Name) -> Apex | None:
@@ -52,21 +53,31 @@ def _soa(message: dns.message.Message, asked: dns.name.Name) -> Apex | None:
     return None
 
 
-def _delegation(message: dns.message.Message, zone: dns.name.Name) -> tuple[dns.name.Name, list[str]] | None:
-    found = [rrset for rrset in message.authority if rrset.rdtype == dns.rdatatype.NS and rrset.name.is_subdomain(zone)]
+def _delegation(
+    message: dns.message.Message, asked: dns.name.Name, top: dns.name.Name
+) -> tuple[dns.name.Name, list[str]] | None:
+    found = [
+        rrset
+        for rrset in message.authority
+        if rrset.rdtype == dns.rdatatype.NS
+        and asked.is_subdomain(rrset.name)
+        and rrset.name.is_subdomain(top)
+        and rrset.name != dns.name.root
+    ]
     if not found:
         return None
     return found[0].name, sorted(plain(rdata.target) for rrset in found for rdata in rrset)
 
 
-def find_apex(zone: str, ask: Ask, *, where: str) -> Apex:
-    """The apex of the zone that holds the KMS record of `zone`, asked of one source.
+def find_apex(domain: str, ask: Ask, *, where: str, zone: str | None = None) -> Apex:
+    """The apex of the zone that holds the KMS record of `domain`, asked of one source.
 
     The name of the record itself is asked first, since `_tcp` can be a zone of its own (as it was customary with Active
-    Directory beside BIND). Raises ZoneError when the source knows no such zone, or when `zone` is not a zone itself.
+    Directory beside BIND). zone: the one it must lie in; None for whichever there is. Raises ZoneError when the source
+    knows no such zone, or when `zone` is not a zone itself.
     """
-    wanted = from_text(zone)
-    for name in _candidates(zone):
+    top = from_text(zone) if zone is not None else dns.name.root
+    for name in _candidates(domain, zone):
         message = ask(name)
         if any(rrset.rdtype == dns.rdatatype.CNAME and rrset.name == name for rrset in message.answer):
             # A resolver follows the alias, so that the SOA in its answer would be that of another zone.
@@ -74,15 +85,16 @@ def find_apex(zone: str, ask: Ask, *, where: str) -> Apex:
         apex = _soa(message, name)
         if apex is not None and apex.zone == dns.name.root:
             break
-        if apex is not None and not apex.zone.is_subdomain(wanted):
+        if apex is not None and not apex.zone.is_subdomain(top):
             raise ZoneError(
                 "WRONG_ZONE",
                 f"{zone} is not a zone of {where}: the name lies in the zone {plain(apex.zone)}.",
-                "Give the name of an existing zone, the one that your clients have as DNS domain, in the option zone.",
+                "Give this name in the option domain instead of zone if it is the one that your clients have as DNS "
+                "domain, or correct the option zone.",
             )
         if apex is not None:
             return apex
-        delegated = None if message.flags & dns.flags.AA else _delegation(message, wanted)
+        delegated = None if message.flags & dns.flags.AA else _delegation(message, name, top)
         if delegated is not None:
             cut, servers = delegated
             raise ZoneError(
@@ -90,6 +102,13 @@ def find_apex(zone: str, ask: Ask, *, where: str) -> Apex:
                 f"The name {plain(name)} is not served by {where}: {plain(cut)} is delegated to {', '.join(servers)}.",
                 "Name the primary of that zone in the option server.",
             )
+    if zone is None:
+        raise ZoneError(
+            "NOT_SERVED",
+            f"The zone that holds the domain {domain} was not found: {where} has no SOA record for it.",
+            "Check the domain (by default, that of the target), give it in the option domain or the zone in the option "
+            "zone, and name the zone's primary server in the option server.",
+        )
     raise ZoneError(
         "NOT_SERVED",
         f"The zone {zone} was not found: {where} has no SOA record for it.",
@@ -97,32 +116,37 @@ def find_apex(zone: str, ask: Ask, *, where: str) -> Apex:
     )
 
 
-def apex_at(server: Server, zone: str) -> Apex:
+def apex_at(server: Server, domain: str, zone: str | None = None) -> Apex:
     """Ask the server that is to be updated, which must serve the zone itself."""
+    wanted = zone or domain
 
     def ask(name: dns.name.Name) -> dns.message.Message:
         query = dns.message.make_query(name, dns.rdatatype.SOA)
         query.flags &= ~dns.flags.RD
-        doing = f"looking for the zone {zone}"
-        return content(server.exchange(query), server=server, doing=doing, zone=zone, owner=owner_name(zone))
+        doing = f"looking for the zone {zone}" if zone else f"looking for the zone of {domain}"
+        return content(server.exchange(query), server=server, doing=doing, zone=wanted, owner=owner_name(domain))
 
-    apex = find_apex(zone, ask, where=server.label)
+    apex = find_apex(domain, ask, where=server.label, zone=zone)
     if not apex.authoritative:
         raise ZoneError(
             "NOT_AUTHORITATIVE",
-            f"{sentence(server.label)} knows the zone {zone}, but does not hold it.",
+            f"{sentence(server.label)} knows the zone {plain(apex.zone)}, but does not hold it.",
             "It is a resolver or forwarder. Name the zone's primary server in the option server, "
             f"perhaps {plain(apex.primary)}.",
         )
     return apex
 
 
-def primary_of(zone: str, *, timeout: float, resolver: dns.resolver.Resolver | None = None) -> str:
-    """The host name of the zone's primary server, by this machine's resolver (or another one)."""
+def primary_of(
+    domain: str, zone: str | None = None, *, timeout: float, resolver: dns.resolver.Resolver | None = None
+) -> str:
+    """The host name of the primary server of the zone that holds the record of a domain, by this machine's resolver (or
+    another one)."""
+    wanted = zone or f"of {domain}"
     try:
         chosen = resolver or dns.resolver.Resolver()
     except dns.resolver.NoResolverConfiguration:
-        raise _no_primary(zone, "this machine has no DNS resolver configured") from None
+        raise _no_primary(wanted, "this machine has no DNS resolver configured") from None
 
     def ask(name: dns.name.Name) -> dns.message.Message:
         try:
@@ -131,15 +155,15 @@ def primary_of(zone: str, *, timeout: float, resolver: dns.resolver.Resolver | N
         except dns.resolver.NXDOMAIN as error:
             response = error.response(name)
         except dns.exception.Timeout:
-            raise _no_primary(zone, f"this machine's resolver did not answer within {timeout:g} s") from None
+            raise _no_primary(wanted, f"this machine's resolver did not answer within {timeout:g} s") from None
         except dns.exception.DNSException:
-            raise _no_primary(zone, "this machine's resolver gave no usable answer") from None
+            raise _no_primary(wanted, "this machine's resolver gave no usable answer") from None
         return response
 
-    apex = find_apex(zone, ask, where="this machine's resolver")
+    apex = find_apex(domain, ask, where="this machine's resolver", zone=zone)
     primary = plain(apex.primary)
     if primary in ("", "@", "."):
-        raise _no_primary(zone, "its SOA record names none")
+        raise _no_primary(wanted, "its SOA record names none")
     return primary
 
 

@@ -16,11 +16,19 @@ import yaml
 from ansible.module_utils import basic
 
 from ansible_collections.winops.kms.plugins.module_utils._dns import library
-from ansible_collections.winops.kms.plugins.module_utils._dns.errors import InputError, ZoneError
+from ansible_collections.winops.kms.plugins.module_utils._dns.errors import InputError, ServerError, ZoneError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import DEFAULT_PORT, DEFAULT_TTL, Goal, Outcome
+from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import (
+    DEFAULT_PORT,
+    DEFAULT_TTL,
+    Goal,
+    Host,
+    Outcome,
+)
 from ansible_collections.winops.kms.plugins.modules import srv_record
 
+PROBES: list[bool] = []
 SECRET = "YSBzZWNyZXQgb2YgdGhlIHRlc3Rz"
 DOCUMENTED: dict[str, dict[str, Any]] = yaml.safe_load(srv_record.DOCUMENTATION)["options"]
 
@@ -29,18 +37,22 @@ DOCUMENTED: dict[str, dict[str, Any]] = yaml.safe_load(srv_record.DOCUMENTATION)
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Server, Goal, bool]]:
     """What reaches the update loop; the loop itself does nothing."""
     seen: list[tuple[Server, Goal, bool]] = []
+    probes = PROBES
+    probes.clear()
 
-    def ensure(server: Server, goal: Goal, *, check: bool) -> Outcome:
+    def ensure(server: Server, goal: Goal, *, check: bool, probe: bool) -> Outcome:
         seen.append((server, goal, check))
+        probes.append(probe)
         return Outcome(changed=True, records=(), before="before\n", after="after\n", attempts=0 if check else 1)
 
     monkeypatch.setattr(srv_record, "ensure", ensure)
-    monkeypatch.setattr(srv_record, "primary_of", lambda zone, timeout: f"primary-of-{zone}")
+    monkeypatch.setattr(srv_record, "primary_of", lambda domain, zone, timeout: f"primary-of-{zone or domain}")
     return seen
 
 
 def run(capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, Any]:
-    arguments = {"ANSIBLE_MODULE_ARGS": {"zone": "lab.test", "target": "kms01.lab.test", **options}}
+    given = {"zone": "lab.test", "target": "kms01.lab.test", **options}
+    arguments = {"ANSIBLE_MODULE_ARGS": {name: value for name, value in given.items() if value is not None}}
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
         # As ansible.module_utils.testing does, which older releases of ansible-core do not have.
         patch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(arguments).encode())
@@ -52,17 +64,23 @@ def run(capsys: pytest.CaptureFixture[str], **options: Any) -> dict[str, Any]:
 
 def test_the_documentation_is_that_of_the_code() -> None:
     assert DOCUMENTED.keys() == srv_record.ARGUMENTS.keys()
-    for name, documented in DOCUMENTED.items():
-        coded = srv_record.ARGUMENTS[name]
-        for field in ("type", "default", "required", "choices"):
-            assert documented.get(field) == coded.get(field), f"{name}: {field}"
+    pairs = [(documented, srv_record.ARGUMENTS[name]) for name, documented in DOCUMENTED.items()]
+    assert DOCUMENTED["records"]["suboptions"].keys() == srv_record.ARGUMENTS["records"]["options"].keys()
+    for name, documented in DOCUMENTED["records"]["suboptions"].items():
+        pairs.append((documented, srv_record.ARGUMENTS["records"]["options"][name]))
+    for documented, coded in pairs:
+        for field in ("type", "default", "required", "choices", "elements"):
+            assert documented.get(field) == coded.get(field), f"{documented['description']}: {field}"
     assert f"V({DEFAULT_PORT})" in "".join(DOCUMENTED["port"]["description"])
     assert f"V({DEFAULT_TTL})" in "".join(DOCUMENTED["ttl"]["description"])
     assert library.REQUIREMENT in yaml.safe_load(srv_record.DOCUMENTATION)["requirements"][0]
 
 
 def test_secrets_alone_are_not_logged() -> None:
-    assert [name for name, spec in srv_record.ARGUMENTS.items() if spec.get("no_log")] == ["tsig_key_secret"]
+    assert [name for name, spec in srv_record.ARGUMENTS.items() if spec.get("no_log")] == [
+        "tsig_key_secret",
+        "gss_password",
+    ]
 
 
 def test_the_examples_use_options_that_exist() -> None:
@@ -73,7 +91,8 @@ def test_the_examples_use_options_that_exist() -> None:
 def test_defaults(calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str]) -> None:
     result = run(capsys)
     ((server, goal, check),) = calls
-    assert goal == Goal("lab.test", "kms01.lab.test", present=True, port=None, priority=0, weight=0, ttl=None)
+    assert goal == Goal("lab.test", (Host("kms01.lab.test", None, 0, 0),), present=True, zone="lab.test")
+    assert PROBES == [True]
     assert (server.host, server.port, server.timeout, check) == ("primary-of-lab.test", 53, 10.0, False)
     assert server.credential.label == "a request without a key"
     assert (result["changed"], result["records"], result["attempts"]) == (True, [], 1)
@@ -87,6 +106,9 @@ def test_every_option_arrives(calls: list[tuple[Server, Goal, bool]], capsys: py
         capsys,
         _ansible_check_mode=True,
         zone="lab.test.",
+        domain="office.lab.test.",
+        refresh=True,
+        probe=False,
         target="kms01.lab.test.",
         port=1700,
         priority=1,
@@ -101,7 +123,9 @@ def test_every_option_arrives(calls: list[tuple[Server, Goal, bool]], capsys: py
         timeout=3,
     )
     ((server, goal, check),) = calls
-    assert goal == Goal("lab.test", "kms01.lab.test", present=False, port=1700, priority=1, weight=2, ttl=0)
+    host = Host("kms01.lab.test", port=1700, priority=1, weight=2)
+    assert goal == Goal("office.lab.test", (host,), present=False, ttl=0, refresh=True, zone="lab.test")
+    assert PROBES == [False]
     assert (server.host, server.port, server.timeout, check) == ("2001:db8::53", 5353, 3.0, True)
     assert server.credential.label == "the TSIG key kms-key (hmac-sha512)"
     assert SECRET not in json.dumps(result)
@@ -110,7 +134,8 @@ def test_every_option_arrives(calls: list[tuple[Server, Goal, bool]], capsys: py
 def test_empty_texts_are_options_that_were_not_given(
     calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(capsys, server="", tsig_key_name="", tsig_key_secret="")
+    gss = dict.fromkeys(srv_record.GSS_OPTIONS, "")
+    run(capsys, server="", tsig_key_name="", tsig_key_secret="", domain="", **gss)
     assert calls[0][0].host == "primary-of-lab.test"
     assert calls[0][0].credential.label == "a request without a key"
 
@@ -133,6 +158,24 @@ def test_empty_texts_are_options_that_were_not_given(
         ({"tsig_key_name": "kms-key", "tsig_key_secret": "%%%"}, "tsig_key_secret"),
         ({"tsig_key_name": "kms-key", "tsig_key_secret": ""}, "tsig_key_secret"),
         ({"tsig_key_name": "", "tsig_key_secret": SECRET}, "tsig_key_name"),
+        ({"domain": "192.0.2.1"}, "domain"),
+        ({"domain": "elsewhere.example"}, "domain"),
+        ({"exclusive": True, "state": "absent"}, "exclusive"),
+        ({"target": None, "records": []}, "records"),
+        ({"target": None, "records": [{"target": "kms01"}]}, "target"),
+        ({"target": None, "records": [{"target": "a.lab.test"}, {"target": "A.lab.test."}]}, "records"),
+        ({"target": None, "records": [{"target": "a.lab.test", "port": 0}]}, "port"),
+        ({"target": None, "records": [{"target": "a.lab.test", "weight": 65536}]}, "weight"),
+        ({"target": None, "zone": None, "records": [{"target": "a.lab.test"}, {"target": "a.test"}]}, "domain"),
+        ({"gss_password": "geheim"}, "gss_password"),
+        ({"gss_keytab": "/etc/krb5.keytab"}, "gss_keytab"),
+        ({"gss_tsig": True, "tsig_key_name": "kms-key", "tsig_key_secret": SECRET}, "tsig_key_name"),
+        ({"gss_tsig": True, "server": "192.0.2.53"}, "gss_hostname"),
+        ({"gss_tsig": True, "server": "192.0.2.53", "gss_hostname": "192.0.2.53"}, "gss_hostname"),
+        ({"gss_tsig": True, "gss_password": "geheim"}, "gss_principal"),
+        ({"gss_tsig": True, "gss_ccache": "/tmp/x", "gss_keytab": sys.executable}, "gss_keytab"),
+        ({"gss_tsig": True, "gss_keytab": "/nowhere/kms.keytab"}, "gss_keytab"),
+        ({"gss_tsig": True, "gss_keytab": "FILE:/nowhere/kms.keytab"}, "gss_keytab"),
     ],
 )
 def test_what_cannot_be_right_is_refused_before_anything_is_sent(
@@ -142,7 +185,7 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent(
     options: dict[str, Any],
     option: str,
 ) -> None:
-    def nothing_may_be_asked(zone: str, timeout: float) -> str:
+    def nothing_may_be_asked(domain: str, zone: str | None, timeout: float) -> str:
         raise AssertionError("a look-up before the options were checked")
 
     monkeypatch.setattr(srv_record, "primary_of", nothing_may_be_asked)
@@ -150,7 +193,81 @@ def test_what_cannot_be_right_is_refused_before_anything_is_sent(
     assert result["failed"] is True
     assert result["msg"].startswith(f"Option {option}: ")
     assert result["error"]["name"] == "INVALID_OPTION"
+    assert "geheim" not in json.dumps({**result, "invocation": None})
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "domain", "zone", "server"),
+    [
+        ({"zone": None}, "lab.test", None, "primary-of-lab.test"),
+        ({"zone": None, "target": "kms01.office.lab.test"}, "office.lab.test", None, "primary-of-office.lab.test"),
+        ({"zone": None, "domain": "office.lab.test"}, "office.lab.test", None, "primary-of-office.lab.test"),
+        ({"domain": "office.lab.test"}, "office.lab.test", "lab.test", "primary-of-lab.test"),
+    ],
+)
+def test_the_domain_and_the_zone(
+    calls: list[tuple[Server, Goal, bool]],
+    capsys: pytest.CaptureFixture[str],
+    options: dict[str, Any],
+    domain: str,
+    zone: str | None,
+    server: str,
+) -> None:
+    result = run(capsys, **options)
+    ((_server, goal, _check),) = calls
+    assert (goal.domain, goal.zone, result["domain"], result["server"]) == (domain, zone, domain, server)
+
+
+def test_several_hosts(calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str]) -> None:
+    records = [{"target": "kms01.lab.test."}, {"target": "kms02.lab.test", "port": 1700, "priority": 1, "weight": 2}]
+    run(capsys, target=None, records=records, exclusive=True, port=9, priority=9, weight=9)
+    ((_server, goal, _check),) = calls
+    assert goal.hosts == (Host("kms01.lab.test"), Host("kms02.lab.test", 1700, 1, 2))
+    assert goal.exclusive
+
+
+@pytest.mark.parametrize("options", [{}, {"records": [{"target": "kms02.lab.test"}]}])
+def test_a_target_or_a_list(
+    calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str], options: dict[str, Any]
+) -> None:
+    result = run(capsys, **(options or {"target": None}))
+    assert result["failed"] is True
+    assert "target" in result["msg"] and "records" in result["msg"]
+    assert calls == []
+
+
+def test_a_kerberos_identity(calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str]) -> None:
+    run(
+        capsys,
+        server="192.0.2.53",
+        gss_tsig=True,
+        gss_principal="kms@LAB.TEST",
+        gss_password="geheim",
+        gss_hostname="DC1.lab.test.",
+    )
+    credential = calls[0][0].credential
+    assert isinstance(credential, GssCredential)
+    assert credential.label == "the Kerberos principal kms@LAB.TEST"
+    assert credential.service_host(calls[0][0]) == "dc1.lab.test"
+    assert "geheim" not in repr(calls[0][0])
+
+
+def test_what_check_mode_was_told_is_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = ServerError("REFUSED", "It refused.", "Grant it.", code=5)
+
+    def ensure(server: Server, *_: Any, **__: Any) -> Outcome:
+        server.unproven = 2
+        return Outcome(True, (), "", "", 0, zone="lab.test", may_update=False, refusal=refusal)
+
+    monkeypatch.setattr(srv_record, "ensure", ensure)
+    result = run(capsys, server="192.0.2.53", tsig_key_name="kms-key", tsig_key_secret=SECRET, _ansible_check_mode=True)
+    assert (result["may_update"], result["verified"], result["zone"]) == (False, False, "lab.test")
+    warnings = json.dumps(result["warnings"])
+    assert "It refused. Grant it." in warnings
+    assert "not signed in a way that can be verified" in warnings
 
 
 def test_a_key_needs_its_secret(calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str]) -> None:

@@ -205,6 +205,9 @@ def _sent(request: dns.update.UpdateMessage) -> Iterable[Sent]:
             yield from (Sent("require", f"{rrset.ttl} {rdata.to_text()}") for rdata in rrset)
     for rrset in request.update:
         assert rrset.name == dns.name.from_text(OWNER)
+        if rrset.rdtype == dns.rdatatype.TXT:
+            yield Sent("add TXT", rrset[0].to_text())
+            continue
         assert rrset.rdtype == dns.rdatatype.SRV
         assert len(rrset) > 0, "a whole set must never be deleted"
         for rdata in rrset:

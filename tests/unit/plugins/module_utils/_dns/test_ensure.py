@@ -26,7 +26,7 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.errors import (
     ZoneError,
 )
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Outcome, ensure
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Host, Outcome, ensure
 
 from .fake_server import KEY_NAME, SECRET, ZONE, FakeServer, Play, Sent
 
@@ -45,16 +45,18 @@ class Run:
     """One run of the loop; `pauses` holds how long it would have waited, and what `meanwhile` does happens then."""
 
     def __init__(self, fake: FakeServer, *, timeout: float = 5.0, secret: str | None = SECRET, **goal: Any) -> None:
+        values = {name: goal.pop(name) for name in ("port", "priority", "weight") if name in goal}
+        hosts = goal.pop("hosts", (Host("kms01.lab.test", **values),))
         self.pauses: list[float] = []
         self.meanwhile: Callable[[], object] = lambda: None
         self.fake = fake
-        self.goal = Goal(ZONE, "kms01.lab.test", **goal)
+        self.goal = Goal(ZONE, hosts, **goal)
         self.server = Server("127.0.0.1", fake.port, timeout)
         if secret is not None:
             self.server.credential = TsigCredential(KEY_NAME, secret)
 
-    def __call__(self, *, check: bool = False) -> Outcome:
-        return ensure(self.server, self.goal, check=check, pause=self._pause, jitter=lambda: 0.5)
+    def __call__(self, *, check: bool = False, probe: bool = False) -> Outcome:
+        return ensure(self.server, self.goal, check=check, probe=probe, pause=self._pause, jitter=lambda: 0.5)
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -369,6 +371,162 @@ def test_a_cut_answer_over_tcp_is_not_taken_for_the_whole_set(fake: FakeServer) 
     fake.on_query.extend([Play(), Play(message=truncated)])
     with pytest.raises(NoAnswerError):
         Run(fake)()
+    assert fake.updates == []
+
+
+class Lenient(TsigCredential):
+    """Like a session with a server of Active Directory, by means that the fake server understands."""
+
+    lenient = True
+
+
+def test_with_a_lenient_credential_unsigned_readings_are_accepted_and_counted(fake: FakeServer) -> None:
+    fake.on_query.extend([Play(signed=False)] * 3)
+    run = Run(fake)
+    run.server.credential = Lenient(KEY_NAME, SECRET)
+    assert run().changed
+    # The answer to the update was signed: that says nothing of answers to queries.
+    assert (run.server.proven, run.server.unproven) == (False, 3)
+
+
+def test_a_server_that_signs_at_all_is_held_to_it(fake: FakeServer) -> None:
+    fake.on_query.extend([Play(), Play(signed=False)])
+    run = Run(fake)
+    run.server.credential = Lenient(KEY_NAME, SECRET)
+    with pytest.raises(SignatureError) as caught:
+        run()
+    assert caught.value.name == "UNSIGNED"
+    assert fake.updates == []
+
+
+class Forgotten(TsigCredential):
+    """The server has forgotten its key, and does not know it the next time either."""
+
+    renewals = 0
+
+    def renew(self) -> bool:
+        self.renewals += 1
+        return True
+
+
+@pytest.mark.parametrize("reading", [True, False])
+def test_a_key_that_the_server_has_forgotten_is_made_anew_once(fake: FakeServer, reading: bool) -> None:
+    script = fake.on_query if reading else fake.on_update
+    script.append(Play(apply=False, rcode=9, tsig_error=17))
+    run = Run(fake)
+    run.server.credential = credential = Forgotten(KEY_NAME, SECRET)
+    outcome = run()
+    assert (outcome.changed, outcome.attempts, credential.renewals) == (True, 1, 1)
+
+    script.extend([Play(apply=False, rcode=9, tsig_error=17)] * 2)
+    run = Run(fake, present=False)
+    run.server.credential = Forgotten(KEY_NAME, SECRET)
+    with pytest.raises(ServerError) as caught:
+        run()
+    assert caught.value.name == "BADKEY"
+
+
+def test_refreshing_sends_what_is_there_and_changes_nothing(fake: FakeServer) -> None:
+    fake.records.append(KMS1)
+    outcome = Run(fake, refresh=True)()
+    both = [Sent("require", "0 0 0 1688 kms01.lab.test."), Sent("require", "0 0 0 1688 kms02.lab.test.")]
+    assert fake.updates == [[*both, Sent("add", KMS1)]]
+    assert (outcome.changed, outcome.refreshed, outcome.attempts) == (False, True, 1)
+    assert outcome.before == outcome.after
+
+
+def test_what_was_just_added_needs_no_refreshing(fake: FakeServer) -> None:
+    fake.records.append(KMS3)
+    outcome = Run(fake, refresh=True)()
+    assert (outcome.changed, outcome.refreshed, outcome.attempts) == (True, False, 1)
+    hosts = (Host("kms01.lab.test"), Host("kms03.lab.test", weight=1))
+    outcome = Run(fake, refresh=True, hosts=hosts)()
+    assert (outcome.changed, outcome.refreshed, outcome.attempts) == (True, True, 2)
+    assert fake.updates[-1][-1:] == [Sent("add", KMS1)], "only the one that stayed as it was"
+
+
+@pytest.mark.parametrize("goal", [{"refresh": True, "present": False}, {}])
+def test_only_wanted_records_are_refreshed(fake: FakeServer, goal: dict[str, Any]) -> None:
+    fake.records.extend([] if goal else [KMS1])
+    assert Run(fake, **goal)().attempts == 0
+
+
+def test_check_mode_refreshes_nothing(fake: FakeServer) -> None:
+    fake.records.append(KMS1)
+    outcome = Run(fake, refresh=True)(check=True, probe=True)
+    assert (outcome.changed, outcome.refreshed, outcome.may_update) == (False, False, None)
+    assert fake.updates == []
+
+
+@pytest.mark.parametrize("lost", [Play(stream=close), Play(apply=False, rcode=8)])
+def test_a_refreshing_that_was_lost_is_repeated(fake: FakeServer, lost: Play) -> None:
+    fake.records.append(KMS1)
+    fake.on_update.append(lost)
+    outcome = Run(fake, refresh=True)()
+    assert (outcome.changed, outcome.refreshed, outcome.attempts) == (False, True, 2)
+
+
+def test_a_record_that_vanishes_while_it_is_refreshed_is_put_back(fake: FakeServer) -> None:
+    fake.records.append(KMS1)
+    fake.on_update.append(Play(before=lambda: fake.records.remove(KMS1)))
+    outcome = Run(fake, refresh=True)()
+    assert (outcome.changed, outcome.refreshed, outcome.attempts) == (True, False, 2)
+    assert sorted(fake.records) == [KMS1, KMS2]
+
+
+def test_an_exclusive_set_is_exactly_the_list_and_the_diff_names_who_goes(fake: FakeServer) -> None:
+    hosts = (Host("kms01.lab.test"), Host("kms03.lab.test"))
+    outcome = Run(fake, hosts=hosts, exclusive=True)()
+    assert (outcome.changed, outcome.attempts) == (True, 1)
+    assert sorted(fake.records) == [KMS1, KMS3]
+    assert "kms02" in outcome.before and "kms02" not in outcome.after
+    assert not Run(fake, hosts=hosts, exclusive=True)().changed
+    # One that comes while the set is made exclusive goes as well.
+    fake.on_update.append(Play(before=lambda: fake.records.append(KMS2)))
+    assert Run(fake, hosts=hosts[:1], exclusive=True)().attempts == 2
+    assert fake.records == [KMS1]
+
+
+def test_a_probe_can_change_nothing_and_is_no_attempt(fake: FakeServer) -> None:
+    outcome = Run(fake)(check=True, probe=True)
+    assert (outcome.changed, outcome.attempts, outcome.may_update, outcome.refusal) == (True, 0, True, None)
+    assert fake.records == [KMS2]
+    ((require, add),) = fake.updates
+    assert require.text.endswith(".invalid.")
+    assert add == Sent("add", KMS1)
+
+
+@pytest.mark.parametrize(
+    ("play", "name"),
+    [(Play(apply=False, rcode=5), "REFUSED"), (Play(apply=False, rcode=9, tsig_error=17), "BADKEY")],
+)
+def test_a_refused_probe_is_told(fake: FakeServer, play: Play, name: str) -> None:
+    fake.on_update.append(play)
+    outcome = Run(fake)(check=True, probe=True)
+    assert (outcome.changed, outcome.may_update) == (True, False)
+    assert outcome.refusal is not None and outcome.refusal.name == name
+    assert "without changing anything" in outcome.refusal.message
+
+
+@pytest.mark.parametrize("play", [Play(apply=False, rcode=2), Play(apply=False, stream=close)])
+def test_a_probe_that_tells_nothing_is_no_failure(fake: FakeServer, play: Play) -> None:
+    fake.on_update.append(play)
+    assert Run(fake)(check=True, probe=True).may_update is None
+
+
+@pytest.mark.parametrize(("control", "allowed"), [(5, True), (8, None)])
+def test_a_server_that_may_look_at_prerequisites_first_is_asked_for_what_nobody_may(
+    fake: FakeServer, control: int, allowed: bool | None
+) -> None:
+    fake.on_update.extend([Play(apply=False, rcode=8), Play(apply=False, rcode=control)])
+    run = Run(fake)
+    run.server.credential = Lenient(KEY_NAME, SECRET)
+    assert run(check=True, probe=True).may_update is allowed
+
+
+def test_without_a_key_there_is_nothing_to_probe(fake: FakeServer) -> None:
+    outcome = Run(fake, secret=None)(check=True, probe=True)
+    assert (outcome.changed, outcome.may_update) == (True, None)
     assert fake.updates == []
 
 

@@ -113,7 +113,7 @@ def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_every_algorithm_of_the_option_signs(algorithm: str) -> None:
     message = query()
-    TsigCredential("kms-key.", SECRET, algorithm).sign(message)
+    TsigCredential("kms-key.", SECRET, algorithm).sign(message, Server("192.0.2.53"))
     wire = message.to_wire()
     key = dns.tsig.Key(KEY_NAME, SECRET, algorithm)
     assert dns.message.from_wire(wire, keyring={key.name: key}).had_tsig
@@ -121,7 +121,7 @@ def test_every_algorithm_of_the_option_signs(algorithm: str) -> None:
 
 def test_a_secret_may_be_wrapped() -> None:
     message = query()
-    TsigCredential(KEY_NAME, f" {SECRET[:9]}\n {SECRET[9:]}\n").sign(message)
+    TsigCredential(KEY_NAME, f" {SECRET[:9]}\n {SECRET[9:]}\n").sign(message, Server("192.0.2.53"))
     key = dns.tsig.Key(KEY_NAME, SECRET, "hmac-sha256")
     assert dns.message.from_wire(message.to_wire(), keyring={key.name: key}).had_tsig
 

@@ -8,17 +8,19 @@ import pytest
 
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import InputError
 from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
+    domain_name,
+    domain_of,
+    lies_in,
     owner_name,
     server_name,
     target_name,
-    zone_name,
 )
 
 
 @pytest.mark.parametrize("text", ["lab.test", "lab.test.", "LAB.test", "corp", "a-b.lab.test", "xn--bcher-kva.example"])
 def test_a_zone_is_taken_with_or_without_the_final_dot(text: str) -> None:
-    assert zone_name(text) == text.removesuffix(".")
-    assert owner_name(zone_name(text)) == "_vlmcs._tcp." + text.removesuffix(".")
+    assert domain_name(text, "zone") == text.removesuffix(".")
+    assert owner_name(domain_name(text, "zone")) == "_vlmcs._tcp." + text.removesuffix(".")
 
 
 @pytest.mark.parametrize(
@@ -45,9 +47,43 @@ def test_a_zone_is_taken_with_or_without_the_final_dot(text: str) -> None:
 )
 def test_what_is_no_zone_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
-        zone_name(text)
-    assert caught.value.option == "zone"
+        domain_name(text, "domain")
+    assert caught.value.option == "domain"
     assert caught.value.as_result()["name"] == "INVALID_OPTION"
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "targets", "found"),
+    [
+        ("lab.test", None, ["kms01.elsewhere.example"], "lab.test"),
+        ("lab.test", "office.lab.test", ["kms01.lab.test"], "office.lab.test"),
+        ("lab.test", "LAB.test", ["kms01.lab.test"], "LAB.test"),
+        (None, "office.lab.test", ["kms01.lab.test"], "office.lab.test"),
+        (None, None, ["kms01.office.lab.test"], "office.lab.test"),
+        (None, None, ["kms01.lab.test", "KMS02.LAB.test"], "LAB.test"),
+    ],
+)
+def test_the_domain_of_the_clients(zone: str | None, domain: str | None, targets: list[str], found: str) -> None:
+    assert domain_of(zone, domain, targets) == found
+
+
+@pytest.mark.parametrize(
+    ("zone", "domain", "targets"),
+    [
+        ("lab.test", "test", ["kms01.lab.test"]),
+        ("lab.test", "mylab.test", ["kms01.lab.test"]),
+        (None, None, ["kms01.lab.test", "kms02.office.lab.test"]),
+    ],
+)
+def test_a_domain_that_is_not_clear(zone: str | None, domain: str | None, targets: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        domain_of(zone, domain, targets)
+    assert caught.value.option == "domain"
+
+
+def test_lying_in_a_zone_is_a_matter_of_whole_labels() -> None:
+    assert lies_in("a.Lab.test", "lab.TEST") and lies_in("lab.test", "lab.test")
+    assert not lies_in("mylab.test", "lab.test") and not lies_in("test", "lab.test")
 
 
 def test_a_target_is_never_completed() -> None:

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import dns.name
 import dns.rdata
 import dns.rdataclass
@@ -19,7 +21,14 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.records import (
     same_set,
     text,
 )
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import Change, Goal, plan, update_message
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import (
+    Change,
+    Goal,
+    Host,
+    plan,
+    probe_message,
+    update_message,
+)
 
 OWNER = "_vlmcs._tcp.lab.test"
 
@@ -115,13 +124,75 @@ KMS3 = "3600 5 10 1688 kms03.lab.test."
     ],
 )
 def test_plan(current: list[str], goal: dict[str, int], delete: list[str], add: list[str]) -> None:
+    values = {name: value for name, value in goal.items() if name in ("port", "priority", "weight")}
+    others: dict[str, Any] = {name: value for name, value in goal.items() if name not in values}
+    wanted = Goal("lab.test", (Host("kms01.lab.test", **values),), **others)
+    check_plan(current, wanted, delete, add)
+
+
+def check_plan(current: list[str], goal: Goal, delete: list[str], add: list[str]) -> None:
     before = srv_set(*current)
-    change = plan(before, Goal("lab.test", "kms01.lab.test", **goal))  # type: ignore[arg-type]
+    change = plan(before, goal)
     assert lines(change.delete) == delete
     assert lines(change.add) == add
     assert bool(change) == bool(delete or add)
     assert sorted(lines(change.after)) == sorted([line for line in lines(before) if line not in delete] + add)
-    assert not plan(change.after, Goal("lab.test", "kms01.lab.test", **goal))  # type: ignore[arg-type]
+    assert not plan(change.after, goal)
+
+
+KMS4 = "3600 1 2 1700 kms04.lab.test."
+SEVERAL = (Host("kms01.lab.test"), Host("KMS04.lab.test", 1700, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("current", "goal", "delete", "add"),
+    [
+        pytest.param([KMS2], {}, [], [KMS1, "3600 1 2 1700 KMS04.lab.test."], id="all are added"),
+        pytest.param([KMS2, KMS4], {}, [], [KMS1], id="one is added"),
+        pytest.param([KMS1, KMS2, KMS4], {}, [], [], id="converged"),
+        pytest.param([KMS1, KMS2, KMS4], {"present": False}, [KMS1, KMS4], [], id="all go"),
+        pytest.param(
+            [KMS1, KMS2], {"ttl": 3600}, [], ["3600 1 2 1700 KMS04.lab.test."], id="a neighbour's TTL is right"
+        ),
+        pytest.param([KMS1, KMS2, KMS4], {"exclusive": True}, [KMS2], [], id="exclusive: others go"),
+        pytest.param([KMS1, KMS4], {"exclusive": True}, [], [], id="exclusive: converged"),
+        pytest.param(
+            [KMS2, KMS3, "3600 9 2 1700 kms04.lab.test."],
+            {"exclusive": True},
+            [KMS2, KMS3, "3600 9 2 1700 kms04.lab.test."],
+            [KMS1, "3600 1 2 1700 KMS04.lab.test."],
+            id="exclusive: all of it at once",
+        ),
+        pytest.param(
+            ["60 0 0 1688 kms02.lab.test."],
+            {"exclusive": True, "ttl": 300},
+            ["60 0 0 1688 kms02.lab.test."],
+            ["300 0 0 1688 kms01.lab.test.", "300 1 2 1700 KMS04.lab.test."],
+            id="exclusive: who goes gets no TTL",
+        ),
+    ],
+)
+def test_plan_for_several_hosts(current: list[str], goal: dict[str, Any], delete: list[str], add: list[str]) -> None:
+    check_plan(current, Goal("lab.test", SEVERAL, **goal), delete, add)
+
+
+def test_what_is_kept_is_known() -> None:
+    assert lines(plan(srv_set(KMS1, KMS2, KMS4), Goal("lab.test", SEVERAL)).keep) == [KMS1, KMS4]
+    assert lines(plan(srv_set(KMS2, KMS4), Goal("lab.test", SEVERAL)).keep) == [KMS4]
+
+
+def test_a_probe_asks_for_the_same_change_under_a_prerequisite_that_nobody_can_meet() -> None:
+    change = Change(srv_set(KMS1, KMS2), delete=srv_set(KMS1), add=srv_set(KMS3))
+    apex, owner = dns.name.from_text("lab.test."), dns.name.from_text(OWNER + ".")
+    first, second = probe_message(apex, owner, change), probe_message(apex, owner, change)
+    for message in (first, second):
+        ((nobody,),) = message.prerequisite
+        assert ".invalid." in nobody.to_text() or b"invalid" in (nobody.to_wire() or b"")
+        assert [list(rrset) for rrset in message.update] == [[srv(KMS1).rdata()], [srv(KMS3).rdata()]]
+    assert list(first.prerequisite[0]) != list(second.prerequisite[0])
+    removal = probe_message(apex, owner, Change(srv_set(KMS1), delete=srv_set(KMS1)))
+    # Deleting what is not there is allowed to anybody by some servers, so a removal is asked for as an add.
+    assert [(rrset.deleting, list(rrset)) for rrset in removal.update] == [(None, [srv(KMS1).rdata()])]
 
 
 def test_an_update_requires_exactly_what_was_read_and_changes_only_the_difference() -> None:
