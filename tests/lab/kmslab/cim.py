@@ -19,8 +19,20 @@ Instance = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A reference to one instance: its class and keys; for a value of type `reference`."""
+
+    namespace: str
+    class_name: str
+    keys: Instance
+
+
+@dataclass(frozen=True)
 class Field:
-    """A property or a method parameter; `type` is string, boolean, uint8..uint64, sint8..sint64 or datetime."""
+    """A property or a method parameter.
+
+    `type` is string, boolean, uint8..uint64, sint8..sint64, datetime, or (out parameters alone) reference.
+    """
 
     name: str
     type: str = "string"
@@ -71,7 +83,7 @@ class Provider(Protocol):
         """All instances, every property present (None = NULL); the endpoint filters and projects."""
 
     def invoke(self, keys: Instance | None, method: str, arguments: Instance) -> Instance:
-        """Run a method (keys is None for a static one); return its out parameters, ReturnValue included.
+        """Run a method (keys is None for a static one); return its out parameters, ReturnValue included if it has one.
 
         Raises WmiError.  May block (activation looks names up in DNS): the endpoint calls it in a worker thread.
         """

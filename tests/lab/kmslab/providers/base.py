@@ -40,7 +40,10 @@ def fields(table: str, build: int = 10**6) -> tuple[Field, ...]:
 
 
 def methods(table: str, build: int = 10**6) -> tuple[Method, ...]:
-    """Methods from lines `Name(In type, In type) -> (Out type) [8+ | -8.1] [read] [static]`; ReturnValue is added."""
+    """Methods from lines `Name(In type, In type) -> (Out type) [8+ | -8.1] [read] [static] [void]`.
+
+    ReturnValue is added, but for a void method.
+    """
     result = []
     for line in table.split("\n"):
         if "(" not in line:
@@ -56,7 +59,7 @@ def methods(table: str, build: int = 10**6) -> tuple[Method, ...]:
                 Method(
                     name,
                     _parameters(inputs),
-                    (*_parameters(outputs), Field("ReturnValue", "uint32")),
+                    (*_parameters(outputs), *([] if "void" in words else [Field("ReturnValue", "uint32")])),
                     static="static" in words,
                     writes="read" not in words,
                 )

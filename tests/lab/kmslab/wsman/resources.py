@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from ..cim import CimClass, Instance, MachineView, Method, Provider, Value
 from . import names
 from .faults import Details, Extended, Fault
-from .values import Style, ValueProblem, parse_scalar, text
+from .values import NAMESPACE_SELECTOR, Style, ValueProblem, parse_scalar, render_endpoint
 
 #: Where a DMTF resource URI without __cimnamespace looks (MS-WSMV).
 DEFAULT_NAMESPACE = "root/hardware"
-NAMESPACE_SELECTOR = "__cimnamespace"
 
 
 @dataclass(frozen=True)
@@ -172,17 +171,4 @@ def exact_keys(target: Target, instance: Instance) -> dict[str, Value]:
 
 def render_reference(target: Target, instance: Instance) -> str:
     """Address and reference parameters of one instance, as in an endpoint reference."""
-    chosen: list[tuple[str, Value]] = [(NAMESPACE_SELECTOR, target.namespace)] if target.dmtf else []
-    chosen += sorted(exact_keys(target, instance).items(), key=lambda pair: pair[0].lower())
-    selectors = "".join(f'<w:Selector Name="{name}">{_selector_text(value)}</w:Selector>' for name, value in chosen)
-    selector_set = f"<w:SelectorSet>{selectors}</w:SelectorSet>" if selectors else ""
-    return (
-        f"<a:Address>{names.ANONYMOUS}</a:Address><a:ReferenceParameters><w:ResourceURI>{target.uri}</w:ResourceURI>"
-        f"{selector_set}</a:ReferenceParameters>"
-    )
-
-
-def _selector_text(value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return text(str(value))
+    return render_endpoint(target.namespace, target.name, exact_keys(target, instance), dmtf=target.dmtf)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from xml.sax.saxutils import escape
 
-from ..cim import CimClass, Field, Instance, Value
+from ..cim import CimClass, Field, Instance, Reference, Value
 from . import names
 
 #: CIM type -> its name in xsi:type, which only the DMTF form of a resource URI makes Windows write.
@@ -28,6 +28,7 @@ XSI_TYPES = {
     "sint32": "cim:cimInt",
     "sint64": "cim:cimLong",
     "datetime": "cim:cimDateTime",
+    "reference": "cim:cimReference",
 }
 
 _ENTITIES = {'"': "&quot;", "\r": "&#xD;"}
@@ -73,6 +74,28 @@ PLAIN = Style()
 FRAGMENT = Style(cim="")
 
 
+NAMESPACE_SELECTOR = "__cimnamespace"
+
+
+def render_endpoint(namespace: str, class_name: str, keys: Instance, *, dmtf: bool) -> str:
+    """Address and reference parameters of one instance, as in an endpoint reference."""
+    chosen: list[tuple[str, Value]] = [(NAMESPACE_SELECTOR, namespace)] if dmtf else []
+    chosen += sorted(keys.items(), key=lambda pair: pair[0].lower())
+    selectors = "".join(f'<w:Selector Name="{name}">{_selector_text(value)}</w:Selector>' for name, value in chosen)
+    selector_set = f"<w:SelectorSet>{selectors}</w:SelectorSet>" if selectors else ""
+    uri = (names.DMTF_URI if dmtf else f"{names.WMI_URI}{namespace}/") + class_name
+    return (
+        f"<a:Address>{names.ANONYMOUS}</a:Address><a:ReferenceParameters><w:ResourceURI>{uri}</w:ResourceURI>"
+        f"{selector_set}</a:ReferenceParameters>"
+    )
+
+
+def _selector_text(value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return text(str(value))
+
+
 def _scalar(item: Field, value: Value, style: Style) -> str:
     if item.type == "boolean":
         return "true" if value else "false"
@@ -84,12 +107,17 @@ def _scalar(item: Field, value: Value, style: Style) -> str:
         return f"<{style.cim}Interval>{format_interval(value)}</{style.cim}Interval>"
     if isinstance(value, (int, float)):
         return str(int(value))
+    if isinstance(value, Reference):
+        return render_endpoint(value.namespace, value.class_name, value.keys, dmtf=style.typed)
     raise TypeError(f"{item.name} ({item.type}) cannot hold a {type(value).__name__}")
 
 
 def render(tag: str, item: Field, value: Value, style: Style = PLAIN) -> str:
     """One property or parameter: an element, several for an array, none for an empty array."""
     kind = f' xsi:type="{XSI_TYPES[item.type]}"' if style.typed else ""
+    if item.type == "reference":
+        # The parts of an endpoint reference stand directly in the property, which declares their prefixes itself.
+        kind += f' xmlns:a="{names.ADDRESSING}" xmlns:w="{names.WSMAN}"'
     if value is None:
         mark = f' xmlns:m="{names.MICROSOFT}"' if style.precise and item.array else ""
         precise = ' m:IsNullArray="true"' if mark else ""
@@ -200,7 +228,7 @@ def parse_scalar(kind: str, value: str) -> Value:
         return _BOOLEANS[value]
     if kind == "datetime":
         return _parse_moment(value).astimezone(timezone.utc)
-    low, high = _RANGES[kind]
+    low, high = _RANGES.get(kind, (1, 0))  # no text is a reference
     if re.fullmatch(r"[+-]?\d+", value) is None or not low <= int(value) <= high:
         raise ValueProblem(f"not a {kind}")
     return int(value)
