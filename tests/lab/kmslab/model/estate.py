@@ -31,6 +31,7 @@ from .registry import SPP_KEY
 from .spec import EstateError, EstateSpec, ZoneSpec, parse_estate, read_estate
 
 _FIRST_ADDRESS = ipaddress.IPv4Address("198.18.0.10")  # RFC 2544 test network
+_TIME_STAMP_EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.timezone.utc)
 _AUTOMATIC_TRIES_WITHOUT_CHANGE = codes.MINUTES_PER_DAY
 
 
@@ -50,7 +51,7 @@ class Estate:
             machine.name: dns.tsig.Key(f"{machine.name}.machine.", secrets.token_bytes(32), dns.tsig.HMAC_SHA256)
             for machine in spec.machines
         }
-        self._dns = DnsServer()
+        self.dns = DnsServer(hour=self._hour)
         self._build()
 
     @classmethod
@@ -72,6 +73,8 @@ class Estate:
             self._epoch = datetime.datetime.fromisoformat(str(spec.clock).replace("Z", "+00:00"))
         except ValueError:
             raise EstateError(f"{spec.name}: clock: {spec.clock!r} is not an ISO 8601 time") from None
+        if self._epoch.tzinfo is None:
+            self._epoch = self._epoch.replace(tzinfo=datetime.timezone.utc)
         self.keys = KeyBook(self.catalogue, [self._key(key) for key in spec.keys])
         self.machines = {
             machine.name: Machine(
@@ -90,7 +93,7 @@ class Estate:
         )
         for machine in self.machines.values():
             self._prepare(machine)
-        self._dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
+        self.dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
         self._views: dict[str, dict[tuple[str, str], Any]] = {}
         self._running = False
 
@@ -162,36 +165,49 @@ class Estate:
                 Grant(key.name, frozenset({name}), frozenset({dns.rdatatype.SRV}), owner=spec.host_updates == "owner")
                 for key in self._dns_keys.values()
             ]
-        return build_zone(spec.name, records, ttl=spec.ttl, grants=grants, permission_first=spec.permission_first)
+        served = [
+            machine.spec.dns_server.zones[suffix]
+            for machine in self.machines.values()
+            if machine.spec.dns_server is not None and suffix in machine.spec.dns_server.zones
+        ]
+        return build_zone(
+            spec.name,
+            records,
+            ttl=spec.ttl,
+            grants=grants,
+            permission_first=spec.permission_first,
+            stamped=bool(served),
+            aging=any(zone.aging for zone in served),
+        )
 
     # -- running ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Start the DNS server; KMS hosts whose service runs publish themselves."""
-        self._dns.start()
+        self.dns.start()
         with self.lock:
             for machine in self.machines.values():
                 if machine.kms_product and machine.sppsvc.state == "Running":
                     kms.publish(self.network, machine)
 
     def stop(self) -> None:
-        self._dns.stop()
+        self.dns.stop()
 
     def reset(self) -> None:
         """Everything as it was after loading; the DNS server keeps its port."""
         with self.lock:
             self._build()
-            if self._dns.port:
+            if self.dns.port:
                 self.start()
 
     @property
     def dns_port(self) -> int:
-        return self._dns.port
+        return self.dns.port
 
     @property
     def dns_addresses(self) -> tuple[str, ...]:
         """The loopback addresses on which the DNS server listens."""
-        return self._dns.addresses
+        return self.dns.addresses
 
     # -- what the endpoint uses ------------------------------------------------------------------------------------
 
@@ -224,6 +240,10 @@ class Estate:
     def now(self, machine: Machine | None = None) -> datetime.datetime:
         """The simulated time (of one machine's clock)."""
         return self._epoch + datetime.timedelta(minutes=machine.own_clock if machine else self.minute)
+
+    def _hour(self) -> int:
+        """The simulated time in hours since 1601, as DNS servers of Windows count it."""
+        return (self.now() - _TIME_STAMP_EPOCH) // datetime.timedelta(hours=1)
 
     # -- what the control API uses ---------------------------------------------------------------------------------
 
@@ -302,8 +322,11 @@ class Estate:
     # -- DNS -------------------------------------------------------------------------------------------------------
 
     def zone_records(self, zone: str) -> list[dict[str, Any]]:
-        """The records of a zone: name, type, ttl, data; SRV records also priority, weight, port, target."""
-        return [_record_json(record) for record in self._dns.records(zone)]
+        """The records of a zone: name, type, ttl, data; SRV records also priority, weight, port, target.
+
+        In a zone of a Windows DNS server also timestamp: hours since 1601, 0 for a static record.
+        """
+        return [_record_json(record) for record in self.dns.records(zone)]
 
     def put_zone_records(self, zone: str, records: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> None:
         """Replace all records of a zone but SOA and NS; entries as `zone_records` gives them (SRV by data or parts).
@@ -313,13 +336,20 @@ class Estate:
         entries = records.get("records", ()) if isinstance(records, Mapping) else records
         try:
             wanted = [_record_from_json(record) for record in entries]
-            self._dns.zone(zone)
-            self._dns.replace_records(zone, wanted)
+            self.dns.zone(zone)
+            self.dns.replace_records(zone, wanted)
         except (TypeError, AttributeError, dns.exception.DNSException) as error:
             raise ValueError(f"a record needs name, type and data (or an SRV record's parts): {error}") from None
 
+    def zone_spec(self, name: str) -> ZoneSpec:
+        """What the estate file says of a zone; KeyError for another one."""
+        for zone in self.spec.zones:
+            if zone.name.rstrip(".").lower() == name.rstrip(".").lower():
+                return zone
+        raise KeyError(f"no zone {name}")
+
     def zone_names(self) -> list[str]:
-        return self._dns.zone_names()
+        return self.dns.zone_names()
 
     # -- inventory -------------------------------------------------------------------------------------------------
 
@@ -386,6 +416,8 @@ def _record_json(record: Record) -> dict[str, Any]:
     if record.type == "SRV":
         priority, weight, port, target = record.data.split()
         result |= {"priority": int(priority), "weight": int(weight), "port": int(port), "target": target}
+    if record.timestamp is not None:
+        result["timestamp"] = record.timestamp
     return result
 
 
@@ -396,7 +428,9 @@ def _record_from_json(record: Mapping[str, Any]) -> Record:
     if data is None and record["type"] == "SRV":
         numbers = f"{record.get('priority', 0)} {record.get('weight', 0)} {record.get('port', codes.KMS_PORT)}"
         data = f"{numbers} {record['target']}"
-    return Record(record["name"], record["type"], int(record.get("ttl", 3600)), str(data))
+    stamp = record.get("timestamp")
+    ttl = int(record.get("ttl", 3600))
+    return Record(record["name"], record["type"], ttl, str(data), None if stamp is None else int(stamp))
 
 
 # -- describe and patch ----------------------------------------------------------------------------------------------

@@ -342,6 +342,8 @@ class Machine:
             Service("W32Time", "Windows Time", process_id=1308),
             Service("WinRM", "Windows Remote Management (WS-Management)", process_id=2804),
         ]
+        if self.spec.dns_server is not None:
+            services.append(Service("DNS", "DNS Server", process_id=3160))
         return {service.name.lower(): service for service in services}
 
     def _make_firewall(self) -> None:

@@ -24,6 +24,23 @@ class EstateError(ValueError):
 
 
 @dataclass
+class DnsServerZoneSpec:
+    """A zone of the estate as a machine's Windows DNS server has it; `type` is primary or secondary."""
+
+    type: str = "primary"
+    ds_integrated: bool | None = None
+    """None: as the machine is a domain controller."""
+    aging: bool = False
+
+
+@dataclass
+class DnsServerSpec:
+    """The DNS server role of a machine."""
+
+    zones: dict[str, DnsServerZoneSpec]
+
+
+@dataclass
 class MachineSpec:
     """One machine as the estate file describes it; the README explains every field."""
 
@@ -66,6 +83,7 @@ class MachineSpec:
     registry: dict[str, dict[str, Any]] = field(default_factory=dict)
     extra_products: list[dict[str, Any]] = field(default_factory=list)
     subclassed: dict[str, str] = field(default_factory=dict)
+    dns_server: DnsServerSpec | None = None
 
 
 @dataclass
@@ -160,6 +178,8 @@ def parse_estate(data: Any, origin: str = "estate") -> EstateSpec:
             for mapping in ("accounts", "vars", "firewall", "registry"):
                 if mapping in merged:
                     merged[mapping] = {**(defaults.get(mapping) or {}), **(entry.get(mapping) or {})}
+            if merged.get("dns_server") is not None:
+                merged["dns_server"] = _dns_server(merged["dns_server"], f"{where}: dns_server")
             spec.machines.append(_make(MachineSpec, merged, where))
     _check(spec, origin)
     return spec
@@ -170,6 +190,17 @@ def _zone(item: Any, where: str) -> ZoneSpec:
     item["update"] = [_make(GrantSpec, grant, f"{where}: update") for grant in item.get("update", [])]
     zone: ZoneSpec = _make(ZoneSpec, item, where)
     return zone
+
+
+def _dns_server(item: Any, where: str) -> DnsServerSpec:
+    server: DnsServerSpec = _make(DnsServerSpec, item, where)
+    if not isinstance(server.zones, Mapping):
+        raise EstateError(f"{where}: zones: a mapping of zone names is expected")
+    made = {
+        str(name).rstrip(".").lower(): _make(DnsServerZoneSpec, zone or {}, f"{where}: zones: {name}")
+        for name, zone in server.zones.items()
+    }
+    return DnsServerSpec(made)
 
 
 def _make(kind: type[Any], item: Any, where: str) -> Any:
@@ -200,6 +231,12 @@ def _expand(name: str) -> Iterator[str]:
         yield f"{head}{number:0{len(low)}d}{tail}"
 
 
+def _served(spec: EstateSpec) -> Iterator[tuple[str, DnsServerZoneSpec]]:
+    for machine in spec.machines:
+        if machine.dns_server is not None:
+            yield from machine.dns_server.zones.items()
+
+
 def _check(spec: EstateSpec, origin: str) -> None:
     choices = {
         "client_order": ({spec.client_order}, {"rfc2782", "random"}),
@@ -207,12 +244,17 @@ def _check(spec: EstateSpec, origin: str) -> None:
         "media": ({machine.media for machine in spec.machines}, {"volume", "retail", "none"}),
         "channel": ({key.channel for key in spec.keys}, {"csvlk", "mak", "retail"}),
         "sppsvc": ({machine.sppsvc for machine in spec.machines}, {"Running", "Stopped"}),
+        "dns_server: type": ({zone.type for _ignored, zone in _served(spec)}, {"primary", "secondary"}),
     }
     for name, (used, allowed) in choices.items():
         if used - allowed:
             raise EstateError(
                 f"{origin}: {name} is one of {', '.join(sorted(allowed))}, not {', '.join(used - allowed)}"
             )
+    known = {zone.name.rstrip(".").lower() for zone in spec.zones}
+    unknown = sorted({name for name, _ignored in _served(spec)} - known)
+    if unknown:
+        raise EstateError(f"{origin}: dns_server: {', '.join(unknown)} is not among the estate's zones")
     for number, key in enumerate(spec.keys):
         if not well_formed(key.key):
             raise EstateError(f"{origin}: keys[{number}]: not of the shape of a product key")

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, the winops.kms authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The CIM classes of a simulated machine: licensing, operating system, services, firewall, registry."""
+"""The CIM classes of a simulated machine: licensing, operating system, services, firewall, registry, DNS server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..cim import Provider
+from .dns_server import DnsServerProvider, DnsZoneProvider, SrvRecordProvider
 from .firewall import FirewallProvider
 from .licensing import ProductProvider, ServiceProvider, TokenProvider
 from .registry import RegistryProvider
@@ -32,4 +33,6 @@ def build_providers(estate: Estate, machine: Machine) -> dict[tuple[str, str], P
     ]
     if machine.spec.build >= 9200:  # the class came with Windows 8 and Server 2012
         providers.append(FirewallProvider(estate, machine))
+    if machine.spec.dns_server is not None:
+        providers += [one(estate, machine) for one in (DnsServerProvider, DnsZoneProvider, SrvRecordProvider)]
     return {(one.cim_class.namespace.lower(), one.cim_class.name.lower()): one for one in providers}
