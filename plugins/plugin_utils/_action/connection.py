@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
+from functools import partial
 from typing import Any
 from urllib.parse import urlunsplit
 
 from ansible.errors import AnsibleError
 
+from .._cim.errors import CimAuthenticationError, CimConnectionError, CimTransportError
 from .._cim.pypsrp_transport import PypsrpTransport
 from .._cim.pywinrm_transport import PywinrmTransport
 from .._cim.session import CimSession
@@ -76,18 +78,48 @@ def _winrm_transport(connection: Any) -> Transport:
     endpoint = urlunsplit((connection._winrm_scheme, netloc, connection._winrm_path, "", ""))
     patience = connection._winrm_connection_timeout
 
-    def make_protocol() -> Any:
+    def make_protocol(authentication: Any) -> Any:
         from winrm.protocol import Protocol
 
         kwargs = dict(connection._winrm_kwargs)
         if patience:
             kwargs.update(operation_timeout_sec=patience, read_timeout_sec=patience + 10)
-        authentication = connection._winrm_transport[0]
         if authentication == "kerberos" and connection._kerb_managed:
             connection._kerb_auth(connection._winrm_user, connection._winrm_pass)
         return Protocol(endpoint, transport=authentication, **kwargs)
 
-    return PywinrmTransport(make_protocol, endpoint, connect_timeout=patience or _CONNECT_TIMEOUT)
+    choices: list[Transport] = [
+        PywinrmTransport(partial(make_protocol, name), endpoint, connect_timeout=patience or _CONNECT_TIMEOUT)
+        for name in connection._winrm_transport
+    ]
+    return choices[0] if len(choices) == 1 else _FirstThatLogsOn(choices)
+
+
+class _FirstThatLogsOn:
+    """Transports with one way to log on each, as the list in ansible_winrm_transport; the first that works stays."""
+
+    def __init__(self, choices: list[Transport]) -> None:
+        self._choices = choices
+        self.endpoint = choices[0].endpoint
+        self.last_status: int | None = None
+
+    def send(self, envelope: bytes, *, timeout: float, idempotent: bool = False) -> bytes:
+        while True:
+            try:
+                answer = self._choices[0].send(envelope, timeout=timeout, idempotent=idempotent)
+            except CimTransportError as error:
+                # Only what can't have reached WS-Management is tried another way.
+                refused = isinstance(error, CimAuthenticationError) or not error.sent
+                if len(self._choices) == 1 or isinstance(error, CimConnectionError) or not refused:
+                    raise
+                self._choices.pop(0).close()
+            else:
+                del self._choices[1:]
+                self.last_status = self._choices[0].last_status
+                return answer
+
+    def close(self) -> None:
+        self._choices[0].close()
 
 
 def _psrp_transport(connection: Any) -> Transport:

@@ -18,6 +18,7 @@ class ArgumentSpec:
 
     options: Options
     mutually_exclusive: list[tuple[str, ...]] = field(default_factory=list)
+    required_one_of: list[tuple[str, ...]] = field(default_factory=list)
 
 
 def _product_options() -> Options:
@@ -84,6 +85,35 @@ HOST = ArgumentSpec(
         "firewall": {"type": "bool"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     },
+)
+
+
+def _srv_options() -> Options:
+    return {
+        "port": {"type": "int"},
+        "priority": {"type": "int", "default": 0},
+        "weight": {"type": "int", "default": 0},
+    }
+
+
+# The same names and defaults as those of srv_record, as far as they apply.
+WINDOWS_SRV_RECORD = ArgumentSpec(
+    options={
+        "domain": {"type": "str"},
+        "zone": {"type": "str"},
+        "target": {"type": "str"},
+        "records": {
+            "type": "list",
+            "elements": "dict",
+            "options": {"target": {"type": "str", "required": True}, **_srv_options()},
+        },
+        "exclusive": {"type": "bool", "default": False},
+        **_srv_options(),
+        "ttl": {"type": "int"},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    },
+    mutually_exclusive=[("target", "records")],
+    required_one_of=[("target", "records")],
 )
 
 LICENSE_INFO = ArgumentSpec(

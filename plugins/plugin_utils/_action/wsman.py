@@ -77,7 +77,9 @@ class WsmanAction(ActionBase):
 
     def _validated_options(self) -> dict[str, Any]:
         spec = self.argument_spec
-        validator = ArgumentSpecValidator(spec.options, mutually_exclusive=spec.mutually_exclusive)
+        validator = ArgumentSpecValidator(
+            spec.options, mutually_exclusive=spec.mutually_exclusive, required_one_of=spec.required_one_of
+        )
         # mutually_exclusive counts whatever is there: `discover: false` beside `server` is no contradiction.
         given = {
             name: value for name, value in self._task.args.items() if not _is_idle(spec.options.get(name, {}), value)

@@ -94,11 +94,9 @@ class Applier:
         now = state
         try:
             for goal in plan:
-                if goal.met(now):
-                    continue
-                now = self._reach(goal, now)
-                done.append(goal)
-                goal.verify(now)
+                if not goal.met(now):
+                    now = self._reach(goal, now, done)
+                    goal.verify(now)
         except (LicensingError, CimFault) as caught:
             error = _explained(caught)
         if any(goal.restart for goal in done):
@@ -109,14 +107,16 @@ class Applier:
             except LicensingError as caught:
                 warnings += [str(caught)] if error else []
                 error = error or caught
-        after = self.reader.read()
+        try:
+            after = self.reader.read()
+            changes = actual_changes(plan, done, state, after)
+        except (LicensingError, CimFault) as caught:
+            # What was sent without an error counts as done, rather than not being told at all.
+            warnings += [f"the state could not be read afterwards, license is older: {_explained(caught)}"]
+            error = error or _explained(caught)
+            after, changes = now, predicted_changes(done, state)
         outcome = Outcome(
-            before=state,
-            after=after,
-            changes=actual_changes(plan, done, state, after),
-            restarted=restarted,
-            error=error,
-            warnings=warnings,
+            before=state, after=after, changes=changes, restarted=restarted, error=error, warnings=warnings
         )
         if error is None:
             outcome.warnings += [
@@ -126,9 +126,12 @@ class Applier:
             ]
         return outcome
 
-    def _reach(self, goal: Goal, state: State) -> State:
+    def _reach(self, goal: Goal, state: State, done: list[Goal]) -> State:
         for operation in goal.operations:
             self._perform(operation, goal, state)
+            if operation.settles:
+                # Even when Windows then refuses to look at it again.
+                done.append(goal)
         return self.reader.reread_products(state) if goal.changes_products else state
 
     def _perform(self, operation: Operation, goal: Goal, state: State) -> None:
@@ -148,15 +151,22 @@ class Applier:
             operation.run(self.session, state)
 
     def _holds_after_all(self, goal: Goal) -> bool:
-        last: CimTransportError | None = None
+        """Look whether the goal holds, with patience.  Raises CimTransportError or UnknownOutcome when that is hidden."""
+        last: CimTransportError | CimFault | None = None
         for seconds in _PATIENCE:
             self.pause(seconds)
             try:
                 if goal.met(self.reader.read()):
                     return True
                 last = None
-            except CimTransportError as error:
+            except (CimTransportError, CimFault) as error:
                 last = error
+        if isinstance(last, CimFault):
+            raise UnknownOutcome(
+                f"a change of {goal.setting} was sent, its answer got lost, and the state can't be read: "
+                f"{error_from_fault(last)}",
+                remedy="Look at the host with license_info, and run the task again if it did not happen",
+            ) from last
         if last is not None:
             # Only a read failed, but what was sent before it may still have happened.
             last.outcome_unknown = True

@@ -24,6 +24,7 @@ from .keys import ProductKey
 from .plan import Goal, setting_goal, unmet
 from .reading import State
 from .settings import ACTIVATION_TYPE, CLIENT_SETTINGS, Setting
+from .state import Product
 
 _BY_OPTION: dict[str, Setting] = {setting.option: setting for setting in CLIENT_SETTINGS}
 
@@ -99,11 +100,8 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
     """The goals in the order in which they are pursued: key, settings, activation."""
     goals: list[Goal] = []
     on_product = applier.reader.scope.activation_id is not None
-    if (wish.gvlk or wish.key) and state.product is not None and state.product.key_channel == "csvlk":
-        raise LicensingError(
-            f"{'gvlk' if wish.gvlk else 'key'}: this machine is a KMS host, its host key (CSVLK) would be lost",
-            remedy="Remove the host key first (module host, state: absent), or name csvlk in leave_alone",
-        )
+    if state.product is not None and state.product.key_channel == "csvlk":
+        _refuse_kms_host(wish, state.product)
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if key is not None:
         goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
@@ -130,6 +128,20 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
         if activation in unmet(goals, state):
             refuse_token_activation(state, wish.activation_type)
     return goals
+
+
+def _refuse_kms_host(wish: ClientWish, product: Product) -> None:
+    """Raise LicensingError for what would cost a KMS host its key, or an activation of it."""
+    if wish.gvlk or wish.key:
+        raise LicensingError(
+            f"{'gvlk' if wish.gvlk else 'key'}: this machine is a KMS host, its host key (CSVLK) would be lost",
+            remedy="Remove the host key first (module host, state: absent), or name csvlk in leave_alone",
+        )
+    if wish.activate and not product.licensed:
+        raise LicensingError(
+            "activate: this machine is a KMS host, activating it uses up an activation of its host key (CSVLK)",
+            remedy="Activate it with the module host, or name csvlk in leave_alone",
+        )
 
 
 def _warnings(wish: ClientWish, state: State) -> list[str]:

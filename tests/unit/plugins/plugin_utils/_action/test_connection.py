@@ -19,9 +19,20 @@ from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 
-from ansible_collections.winops.kms.plugins.plugin_utils._action.connection import CONTRACT, open_session
-from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import CimTransportError
+from ansible_collections.winops.kms.plugins.plugin_utils._action.connection import (
+    CONTRACT,
+    _FirstThatLogsOn,
+    open_session,
+)
+from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import (
+    CimAuthenticationError,
+    CimConnectionError,
+    CimProtocolError,
+    CimTimeoutError,
+    CimTransportError,
+)
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.http_transport import HttpTransport
+from ansible_collections.winops.kms.plugins.plugin_utils._cim.transport import Transport
 
 PASSWORD = "a secret of the connection"
 
@@ -205,3 +216,49 @@ def test_settings_that_the_library_refuses_are_told_when_the_first_message_is_se
     session = open_session(connection)
     with pytest.raises(CimTransportError, match="sometimes"):
         session._transport.send(b"", timeout=1)
+
+
+class _Choice:
+    """A transport with one way to log on: it answers, or raises what it was given."""
+
+    endpoint = "http://host:5985/wsman"
+
+    def __init__(self, error: CimTransportError | None = None) -> None:
+        self.error = error
+        self.last_status: int | None = None
+        self.sent = 0
+
+    def send(self, envelope: bytes, *, timeout: float, idempotent: bool = False) -> bytes:
+        self.sent += 1
+        if self.error is not None:
+            raise self.error
+        self.last_status = 200
+        return b"answer"
+
+    def close(self) -> None:
+        self.last_status = None
+
+
+def test_the_next_way_to_log_on_is_tried_and_the_one_that_works_stays() -> None:
+    refused, works, never = _Choice(CimAuthenticationError("no", sent=True)), _Choice(), _Choice()
+    transport = _FirstThatLogsOn([refused, works, never])
+    assert [transport.send(b"", timeout=1) for _turn in range(2)] == [b"answer", b"answer"]
+    assert (refused.sent, works.sent, never.sent) == (1, 2, 0)
+    assert transport.last_status == 200
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CimConnectionError("nobody there"), CimProtocolError("HTML", sent=True), CimTimeoutError("late", sent=True)],
+)
+def test_only_a_refused_log_on_is_tried_another_way(error: CimTransportError) -> None:
+    failing, other = _Choice(error), _Choice()
+    with pytest.raises(type(error)):
+        _FirstThatLogsOn([failing, other]).send(b"", timeout=1)
+    assert other.sent == 0
+
+
+def test_when_every_way_is_refused_the_last_refusal_is_told() -> None:
+    choices: list[Transport] = [_Choice(CimAuthenticationError(name)) for name in ("first", "last")]
+    with pytest.raises(CimAuthenticationError, match="last"):
+        _FirstThatLogsOn(choices).send(b"", timeout=1)

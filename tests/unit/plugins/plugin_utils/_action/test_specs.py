@@ -97,9 +97,13 @@ def texts(option: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("module", SPECS)
-def test_options_that_exclude_each_other_exist(module: str) -> None:
+def test_options_that_exclude_each_other_say_so(module: str) -> None:
+    documented = documented_options(module)
     for names in SPECS[module].mutually_exclusive:
-        assert set(names) <= set(documented_options(module))
+        for name in names:
+            others = set(names) - {name}
+            told = re.findall(r"Mutually exclusive with ([^.]*)\.", texts(documented[name]))
+            assert all(any(f"O({other})" in sentence for sentence in told) for other in others), (name, others)
 
 
 def secret_names(options: dict[str, dict[str, Any]]) -> Iterator[tuple[str, Any]]:
