@@ -357,6 +357,14 @@ def test_machines_of_other_channels_can_be_left_alone(
         assert not outcome.changed
 
 
+def test_an_activation_of_a_host_key_is_not_spent_by_a_client_task() -> None:
+    windows = FakeWindows({**keyed_host(), "LicenseStatus": 5})
+    with pytest.raises(LicensingError, match="uses up an activation of its host key"):
+        configure(windows, activate=True)
+    assert windows.calls == []
+    assert configure(FakeWindows(keyed_host()), activate=True).error is None
+
+
 def test_a_machine_without_key_is_not_left_alone() -> None:
     assert not configure(FakeWindows(), gvlk=True, leave_alone=("mak",)).left_alone
 
