@@ -151,7 +151,7 @@ class Applier:
             operation.run(self.session, state)
 
     def _holds_after_all(self, goal: Goal) -> bool:
-        """Look whether the goal holds, with patience.  Raises CimTransportError or UnknownOutcome when that is hidden."""
+        """Look whether the goal holds, with patience; CimTransportError or UnknownOutcome when that is hidden."""
         last: CimTransportError | CimFault | None = None
         for seconds in _PATIENCE:
             self.pause(seconds)
