@@ -522,7 +522,8 @@ def once(lab: Lab, seen: dict[Key, Seen], tmp_path_factory: pytest.TempPathFacto
     found: dict[Key, Seen] = {}
     calls: list[Call] = []
     again: list[Call] = []
-    for row in (*GONE, *READS):
+    rows: list[Gone | Read] = [*GONE, *READS]
+    for row in rows:
         for connection in CONNECTIONS:
             machine = next(name for name in free[row.scenario.kind] if name not in used)
             used.add(machine)
