@@ -5,7 +5,7 @@
 """SRV records on a Windows DNS server, through its WMI provider (root/MicrosoftDNS). Nothing here imports Ansible.
 
 What has to be changed is decided by `module_utils/_dns`, so that it is the same as with DNS updates. Each module stands
-on those named before it: `schema`, `errors`, `options`, `server`, `ensure`.
+on those named before it: `schema`, `errors`, `options`, `server`, `ensure`, `report`.
 """
 
 from __future__ import annotations

@@ -74,6 +74,11 @@ _CODES: dict[int, _Explanation] = {
     0x80072581: _Explanation(
         "DNS_ERROR_ZONE_DOES_NOT_EXIST", "the zone does not exist there (any more)", "Check the option zone."
     ),
+    0x80072583: _Explanation(
+        "DNS_ERROR_INVALID_ZONE_OPERATION",
+        "the zone does not allow the change",
+        "Run the task on the zone's primary server.",
+    ),
     0x80072587: _Explanation("DNS_ERROR_ZONE_LOCKED", "the zone is locked", "Run the task again in some minutes."),
     0x8007258B: _Explanation(
         "DNS_ERROR_INVALID_ZONE_TYPE", "the zone is of a type that cannot be changed", "Run the task on its primary."
