@@ -143,7 +143,7 @@ def test_own_envelope_goes_out_and_the_answer_comes_back(make: Make, server: Ser
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503])
 @pytest.mark.parametrize("content_type", [SOAP, "application/soap+xml", "text/html"])
 def test_fault_is_an_answer_whatever_the_status(make: Make, server: Server, status: int, content_type: str) -> None:
-    data = FAULT.replace(b"Nein.", "Zugriff für \"Jörg\" verweigert.".encode())
+    data = FAULT.replace(b"Nein.", 'Zugriff für "Jörg" verweigert.'.encode())
     server.behaviours = [reply(status, data, Content_Type=content_type)]
     transport = make(server.url())
     assert transport.send(REQUEST, timeout=5) == data
