@@ -633,7 +633,7 @@ def _restamp(zone: Zone, nodes: Nodes, changes: list[_Rr], hour: int) -> Stamps 
 def _read_update(wire: bytes) -> tuple[list[_Rr], list[_Rr]]:
     """The prerequisite and update sections of a message that already parsed once."""
     parser = dns.wire.Parser(wire)
-    _ignored, _ignored, zones, prerequisites, updates, _ignored = parser.get_struct("!HHHHHH")
+    _ignored, _ignored_2, zones, prerequisites, updates, _ignored_3 = parser.get_struct("!HHHHHH")
     for _ignored in range(zones):
         parser.get_name(decompress=True)
         parser.get_struct("!HH")
