@@ -59,12 +59,13 @@ def unit(job: Job) -> None:
 
 def lab(job: Job) -> None:
     """The simulated estate by itself."""
-    job.pytest("tests/lab/tests")
+    job.pytest("-n", "2", "tests/lab/tests")
 
 
 def system(job: Job) -> None:
     """ansible-playbook over the simulated estate."""
-    job.pytest("tests/system")
+    # One worker per file: what a module sets up for all its tests is set up once.
+    job.pytest("-n", "2", "--dist", "loadfile", "tests/system")
 
 
 def docs(job: Job) -> None:
@@ -79,6 +80,7 @@ def docs(job: Job) -> None:
                 "--plugin-docs",
                 "--validate-collection-refs=self",
                 "--skip-rstcheck",
+                "--check-extra-docs-refs",
                 ".",
                 cwd=tree,
                 env=environment,

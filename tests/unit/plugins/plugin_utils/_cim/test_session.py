@@ -108,7 +108,7 @@ def test_unfinished_enumeration_is_released(trouble: Step, kind: type[CimError],
 
 
 def test_trouble_with_the_release_does_not_hide_the_reason() -> None:
-    session, _ignored, _ignored_2 = make(
+    session, _transport, _sleeps = make(
         page("", context="uuid:1"), fault(2150858755), CimTimeoutError("late", sent=True)
     )
     with pytest.raises(CimFault):
@@ -143,13 +143,13 @@ def test_endless_enumeration_is_given_up() -> None:
 
 
 def test_unknown_class_or_property() -> None:
-    session, _ignored, _ignored_2 = make(fault(2150858778, subcode="n:CannotProcessFilter"))
+    session, _transport, _sleeps = make(fault(2150858778, subcode="n:CannotProcessFilter"))
     with pytest.raises(CimInvalidClass):
         session.query(SERVICE, ["Nothing"])
 
 
 def test_bad_value_names_the_endpoint() -> None:
-    session, _ignored, _ignored_2 = make(page(fragment(Count="many"), end=True))
+    session, _transport, _sleeps = make(page(fragment(Count="many"), end=True))
     with pytest.raises(CimProtocolError, match="http://host:5985/wsman: The value of Count") as caught:
         session.query(SERVICE, ["Count"])
     assert not caught.value.outcome_unknown
@@ -197,13 +197,14 @@ def test_without_condition_the_class_itself_is_enumerated() -> None:
 
 
 def test_reference_to_the_wildcard_means_the_class() -> None:
-    session, _ignored, _ignored_2 = make(page(f"<w:Item>{INSTANCE}{epr(SERVICE.query_uri, Name='n')}</w:Item>", end=True))
-    ((_ignored, reference),) = session.query_with_references(SERVICE, "Name = 'n'")
+    item = f"<w:Item>{INSTANCE}{epr(SERVICE.query_uri, Name='n')}</w:Item>"
+    session, _transport, _sleeps = make(page(item, end=True))
+    ((_instance, reference),) = session.query_with_references(SERVICE, "Name = 'n'")
     assert reference == Reference(SERVICE.uri, {"Name": "n"})
 
 
 def test_missing_reference_is_made_from_known_keys_or_refused() -> None:
-    session, _ignored, _ignored_2 = make(
+    session, _transport, _sleeps = make(
         page(INSTANCE, end=True), page(fragment(Count="1"), end=True), page(epr("u", Name="n"), end=True)
     )
     assert session.query_with_references(SERVICE)[0][1] == Reference(SERVICE.uri, {"Name": "n"})
@@ -226,7 +227,7 @@ def test_get() -> None:
 
 
 def test_get_without_instance() -> None:
-    session, _ignored, _ignored_2 = make(envelope(""))
+    session, _transport, _sleeps = make(envelope(""))
     with pytest.raises(CimProtocolError, match="no instance"):
         session.get(SERVICE, {"Name": "n"})
 
@@ -256,13 +257,13 @@ def test_invoke_static_method() -> None:
 
 
 def test_void_method() -> None:
-    session, _ignored, _ignored_2 = make(output("Touch"))
+    session, _transport, _sleeps = make(output("Touch"))
     assert dict(session.invoke(KEYS, "Touch")) == {}
 
 
 @pytest.mark.parametrize("text", ["3221549136", "-1073418160"])
 def test_return_value_other_than_success(text: str) -> None:
-    session, _ignored, _ignored_2 = make(output("SetPort", ReturnValue=text))
+    session, _transport, _sleeps = make(output("SetPort", ReturnValue=text))
     with pytest.raises(CimMethodError, match=r"Demo_Service\.SetPort.*0xC004F050") as caught:
         session.invoke(KEYS, "SetPort", PortNumber=1)
     assert caught.value.code == 0xC004F050
@@ -270,7 +271,7 @@ def test_return_value_other_than_success(text: str) -> None:
 
 
 def test_accepted_return_values() -> None:
-    session, _ignored, _ignored_2 = make(*[output("Go", ReturnValue="4096")] * 2)
+    session, _transport, _sleeps = make(*[output("Go", ReturnValue="4096")] * 2)
     assert session.invoke(KEYS, "Go", accept=(0, 4096))["ReturnValue"] == 4096
     with pytest.raises(CimMethodError):
         session.invoke(KEYS, "Go", accept=())
@@ -400,7 +401,7 @@ def test_writes_are_sent_once_and_tell_when_nobody_knows(
 
 @pytest.mark.parametrize("read", READS)
 def test_outcome_of_a_read_does_not_matter(read: Callable[[CimSession], object]) -> None:
-    session, _ignored, _ignored_2 = make(CimTimeoutError("late", sent=True))
+    session, _transport, _sleeps = make(CimTimeoutError("late", sent=True))
     with pytest.raises(CimTimeoutError) as caught:
         read(session)
     assert not caught.value.outcome_unknown
@@ -411,7 +412,7 @@ def test_outcome_of_a_read_does_not_matter(read: Callable[[CimSession], object])
 
 @pytest.mark.parametrize("form", ["{}", " {}\n", "urn:{}"])
 def test_relates_to_in_other_spellings(form: str) -> None:
-    session, _ignored, _ignored_2 = make(
+    session, _transport, _sleeps = make(
         envelope(INSTANCE, relates_to=form.format("uuid:abcdef01-0000-0000-0000-00000000000A")),
         new_message_id=lambda: "uuid:ABCDEF01-0000-0000-0000-00000000000A",
     )
@@ -419,7 +420,7 @@ def test_relates_to_in_other_spellings(form: str) -> None:
 
 
 def test_missing_relates_to_is_accepted() -> None:
-    session, _ignored, _ignored_2 = make(envelope(INSTANCE, relates_to=""))
+    session, _transport, _sleeps = make(envelope(INSTANCE, relates_to=""))
     assert session.get(SERVICE, {"Name": "n"})["Name"] == "n"
 
 
@@ -427,7 +428,7 @@ def test_missing_relates_to_is_accepted() -> None:
     "answer", [envelope(INSTANCE, relates_to="uuid:other"), fault(5).replace(b"$RELATES_TO", b"uuid:x")]
 )
 def test_answer_to_another_request_is_refused(answer: bytes) -> None:
-    session, _ignored, _ignored_2 = make(answer)
+    session, _transport, _sleeps = make(answer)
     with pytest.raises(CimProtocolError, match="different request"):
         session.get(SERVICE, {"Name": "n"})
 
