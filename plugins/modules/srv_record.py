@@ -141,9 +141,9 @@ options:
     description:
       - In check mode, if there is something to change and the requests are signed, ask the server whether the key or
         ticket may make the change. See RV(may_update) for the answer. If it may not, there is a warning.
-      - This is done by an update that can change nothing, since it depends on a record which does not exist. Servers
-        that look at rights first, such as BIND, Knot DNS and PowerDNS, refuse it to those who have none. Others, such
-        as Active Directory, do not tell.
+      - This is done by updates that can change nothing, since they depend on a record which does not exist. BIND, Knot
+        DNS and PowerDNS refuse them to those who have no rights. BIND with an C(update-policy) and Knot DNS also tell
+        those who have. Active Directory does not tell.
       - With V(false), check mode sends queries alone.
     type: bool
     default: true

@@ -15,7 +15,15 @@ import binascii
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from .errors import TSIG_ERRORS, UPDATE_RCODES, Explanation, InputError
+from .errors import (
+    QUERY_RCODES,
+    SIGNED_QUERY_RCODES,
+    TSIG_ERRORS,
+    UNSIGNED_UPDATE_RCODES,
+    UPDATE_RCODES,
+    Explanation,
+    InputError,
+)
 from .library import dns
 from .names import checked_name
 
@@ -68,8 +76,12 @@ class Credential(Protocol):
         """What an error code in an answer's TSIG record means for this kind of key."""
 
     @property
+    def query_rcodes(self) -> Mapping[int, Explanation]:
+        """What an RCODE of an answer to a query means for this kind of key, where this is special."""
+
+    @property
     def update_rcodes(self) -> Mapping[int, Explanation]:
-        """What an RCODE of an answer to an update means for this kind of key, where this is special."""
+        """The same for an answer to an update."""
 
     def sign(self, message: dns.message.Message, peer: Peer) -> None:
         """Have the message signed when it is put on the wire, and its answer verified."""
@@ -85,7 +97,8 @@ class Unsigned:
     signs = False
     lenient = False
     tsig_errors: Mapping[int, Explanation] = TSIG_ERRORS
-    update_rcodes: Mapping[int, Explanation] = UPDATE_RCODES
+    query_rcodes: Mapping[int, Explanation] = QUERY_RCODES
+    update_rcodes: Mapping[int, Explanation] = UNSIGNED_UPDATE_RCODES
 
     def sign(self, message: dns.message.Message, peer: Peer) -> None:
         """Leave the message as it is."""
@@ -101,6 +114,7 @@ class TsigCredential:
     signs = True
     lenient = False
     tsig_errors: Mapping[int, Explanation] = TSIG_ERRORS
+    query_rcodes: Mapping[int, Explanation] = SIGNED_QUERY_RCODES
     update_rcodes: Mapping[int, Explanation] = UPDATE_RCODES
 
     def __init__(self, name: str, secret: str, algorithm: str = DEFAULT_ALGORITHM) -> None:

@@ -119,6 +119,7 @@ RCODES: dict[int, Explanation] = {
     ),
 }
 
+# What RCODEs of a query mean in particular; for a query that is signed, SIGNED_QUERY_RCODES.
 QUERY_RCODES: dict[int, Explanation] = {
     2: Explanation(
         "SERVFAIL",
@@ -134,6 +135,18 @@ QUERY_RCODES: dict[int, Explanation] = {
     ),
 }
 
+SIGNED_QUERY_RCODES: dict[int, Explanation] = {
+    **QUERY_RCODES,
+    # PowerDNS reports every trouble with a signature like this, without the TSIG record that says which it is.
+    9: Explanation(
+        "NOTAUTH",
+        "does not accept the signature of the request, and does not say why",
+        "Check that tsig_key_name, tsig_key_secret and tsig_algorithm are exactly as on the server, and that the "
+        "clocks of this machine and of the server are right.",
+    ),
+}
+
+# What RCODEs of an update that is signed by a TSIG key mean in particular.
 UPDATE_RCODES: dict[int, Explanation] = {
     2: Explanation(
         "SERVFAIL",
@@ -148,6 +161,17 @@ UPDATE_RCODES: dict[int, Explanation] = {
         "Grant the right to update this name (BIND: update-policy, Knot: acl), or name the primary in the option "
         "server.",
     ),
+}
+
+_SIGN = (
+    "Sign the requests: give tsig_key_name and tsig_key_secret, or set gss_tsig for a zone in Active Directory. If "
+    "updates are to be allowed by address alone, allow them for this machine."
+)
+
+UNSIGNED_UPDATE_RCODES: dict[int, Explanation] = {
+    2: UPDATE_RCODES[2],
+    5: Explanation("REFUSED", "refused the update, which is not signed", _SIGN),
+    9: Explanation("NOTAUTH", "refused the update, which is not signed", _SIGN),
 }
 
 # Error field of the TSIG record, RFC 8945 section 3.
@@ -165,7 +189,7 @@ TSIG_ERRORS: dict[int, Explanation] = {
     ),
     18: Explanation(
         "BADTIME",
-        "says that the time of the signature is wrong",
+        "and this machine do not agree on the time of a signature",
         "The clocks of this machine and of the server differ by more than five minutes: set both right by NTP.",
     ),
     22: Explanation(
@@ -190,6 +214,16 @@ GSS_TSIG_ERRORS: dict[int, Explanation] = {
         "option server. If it is a single one, check that {key} may update {owner} there.",
     ),
     18: TSIG_ERRORS[18],
+}
+
+GSS_QUERY_RCODES: dict[int, Explanation] = {
+    **QUERY_RCODES,
+    9: Explanation(
+        "NOTAUTH",
+        "does not accept the signature of the request, and does not say why",
+        "Several servers may answer at this address, each knowing its own sessions alone: name one of them in the "
+        "option server. Check that the clocks of this machine and of the server are right.",
+    ),
 }
 
 GSS_UPDATE_RCODES: dict[int, Explanation] = {

@@ -22,7 +22,6 @@ from typing import NoReturn
 from .credentials import Credential, Unsigned
 from .errors import (
     OTHER,
-    QUERY_RCODES,
     RCODES,
     DnsError,
     Explanation,
@@ -268,18 +267,19 @@ def parse_unverified(raw: bytes) -> dns.message.Message | None:
 def server_error(answer: Answer, *, server: Server, doing: str, zone: str, owner: str, update: bool) -> DnsError:
     """The exception for an answer that is an error. doing: such as "updating _vlmcs._tcp.contoso.com"."""
     rcode = dns.rcode.to_text(dns.rcode.Rcode.make(answer.rcode))
-    table = server.credential.update_rcodes if update else QUERY_RCODES
+    table = server.credential.update_rcodes if update else server.credential.query_rcodes
     explanation = (
         server.credential.tsig_errors.get(answer.tsig_error)
         or table.get(answer.rcode)
         or RCODES.get(answer.rcode)
         or Explanation(rcode, *OTHER)
     )
-    code = f"{rcode}, {explanation.name}" if answer.tsig_error else rcode
+    codes = [rcode] if answer.rcode else []  # a wrong time is found out here, whatever the server says
+    codes += [explanation.name] if answer.tsig_error else []
     names = {"key": server.credential.label, "server": server.label, "zone": zone, "owner": owner}
     return ServerError(
         explanation.name,
-        f"While {doing}: {server.label} {explanation.text} ({code}).",
+        f"While {doing}: {server.label} {explanation.text} ({', '.join(codes)}).",
         sentence(explanation.remedy.format(**names)),
         code=answer.tsig_error or answer.rcode,
     )

@@ -21,6 +21,7 @@ from typing import Any
 
 from .credentials import Peer
 from .errors import (
+    GSS_QUERY_RCODES,
     GSS_TSIG_ERRORS,
     GSS_UPDATE_RCODES,
     TKEY_ERRORS,
@@ -78,6 +79,7 @@ class GssCredential:
     signs = True
     lenient = True
     tsig_errors: Mapping[int, Explanation] = GSS_TSIG_ERRORS
+    query_rcodes: Mapping[int, Explanation] = GSS_QUERY_RCODES
     update_rcodes: Mapping[int, Explanation] = GSS_UPDATE_RCODES
 
     def __init__(

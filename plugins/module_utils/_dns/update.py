@@ -43,7 +43,7 @@ _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
 
 
-# Says of an update that it may not be made; from servers that look at that before they look at prerequisites.
+# Says of an update that it may not be made: REFUSED, NOTAUTH.
 _FORBIDDEN = (5, 9)
 
 
@@ -324,25 +324,22 @@ class _Rounds:
     def _probe(self, change: Change) -> tuple[bool | None, DnsError | None]:
         """Whether the credential may make the change, and what the server says if not.
 
-        Servers that take TSIG keys look at rights before prerequisites (BIND, Knot, PowerDNS), so that a prerequisite
-        that does not hold means yes. Active Directory looks at prerequisites first (as RFC 2136 section 3 has it), so
-        that it means nothing there: unless the same server refuses what surely is not granted, another type of record.
+        A refusal is certain. That only the prerequisite did not hold means yes on servers that look first at rights on
+        the single record: BIND with update-policy, Knot. Active Directory looks at prerequisites first (as RFC 2136
+        section 3 has it), and so does a policy of PowerDNS. Which kind of server it is shows by whether it refuses
+        what surely is not granted, another type of record.
         """
         if not self.server.credential.signs:
             return None, None
-        doing = self._names("asking, without changing anything, whether it is allowed to update")
         try:
             answer = self.server.exchange(probe_message(self.apex, self.owner, change))
+            if _forbids(answer):
+                names = self._names("asking, without changing anything, whether it is allowed to update")
+                return False, server_error(answer, update=True, server=self.server, **names)
+            control = self.server.exchange(control_message(self.apex, self.owner))
         except NoAnswerError:
             return None, None
-        if answer.tsig_error or answer.rcode in _FORBIDDEN:
-            return False, server_error(answer, update=True, server=self.server, **doing)
-        if answer.rcode not in _LOST_RACE:
-            return None, None
-        if not self.server.credential.lenient:
-            return True, None
-        control = self.server.exchange(control_message(self.apex, self.owner))
-        return (True if control.rcode in _FORBIDDEN else None), None
+        return (True if answer.rcode in _LOST_RACE and _forbids(control) else None), None
 
     def _unheeded(self) -> None:
         self.accepted = None
@@ -352,8 +349,9 @@ class _Rounds:
                 "NOT_APPLIED",
                 f"{sentence(self.server.label)} accepted the update of {self.goal.owner}, but the records there "
                 "have not changed.",
-                "The answer may come from another server or a forged source, or a rule on the server drops the "
-                "change. Name the zone's primary server in the option server, and look at its log.",
+                "A rule on the server may drop the change without saying so, as an update policy of PowerDNS does: "
+                "grant what is needed there. Or the answer came from another server: name the zone's primary server in "
+                "the option server. Look at its log.",
             )
         self._wait()
 
@@ -365,6 +363,11 @@ class _Rounds:
             "Something keeps rewriting this record set. Find it (two tools with different opinions of it?), or run "
             "the task again with fewer hosts at a time.",
         )
+
+
+def _forbids(answer: Answer) -> bool:
+    """Whether the server says that the credential may not do this."""
+    return bool(answer.tsig_error) or answer.rcode in _FORBIDDEN
 
 
 def update_message(apex: dns.name.Name, owner: dns.name.Name, change: Change) -> dns.update.UpdateMessage:
