@@ -138,21 +138,13 @@ class BindWithKdc(Bind):
         kdc = Process([find_program("krb5kdc", "krb5-kdc"), "-n"], environment=environment)
         stack.enter_context(kdc).wait_for("commencing operation")
 
-    def nsupdate(self, zone: str, *commands: str) -> None:
-        self.nsupdate_with_kerberos(zone, commands)
-
 
 def krb5_conf(realm: str, port: int) -> str:
-    """A client's configuration for a realm on loopback."""
+    """A client's configuration for a realm on loopback: the guide's, and where the KDC is (DNS does not tell here)."""
     domain = realm.lower()
-    return "\n".join(
+    return guide.snippet("dns-guide-krb5-conf", {"CONTOSO.COM": realm}) + "\n".join(
         [
-            "[libdefaults]",
-            f"  default_realm = {realm}",
-            "  dns_lookup_realm = false",
             "  dns_lookup_kdc = false",
-            "  dns_canonicalize_hostname = false",
-            "  rdns = false",
             "[realms]",
             # The brace ends its line: `{ kdc = ...` on one line is not understood.
             f"  {realm} = {{",

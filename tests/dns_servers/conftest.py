@@ -10,7 +10,8 @@
     every_server    all of them
 
 A server starts once, when it is first used. One that is not installed is a failure, not a skip: whoever wants to do
-without it says so (--without-server). A test that asks `running` for a server itself has the marker `server`.
+without it says so (--without-server), and --only-server is what two processes share the tests by. A test that asks
+`running` for a server itself has the marker `server`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=sorted(SERVERS),
         help="leave out the tests of this DNS server (may be repeated)",
     )
+    parser.addoption(
+        "--only-server",
+        action="append",
+        default=[],
+        choices=sorted(SERVERS),
+        help="run the tests of this DNS server, and no tests that need none (may be repeated)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,17 +58,15 @@ def servers_of(item: pytest.Item) -> set[str]:
     return named | {value for key, value in parameters if key.endswith("_server") and value in SERVERS}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    without = set(config.getoption("--without-server"))
+    without, only = set(config.getoption("--without-server")), set(config.getoption("--only-server"))
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
         servers = servers_of(item) if item.path.is_relative_to(here) else set()
-        if servers:  # all tests of a server in one process, so that it starts once
-            item.add_marker(pytest.mark.xdist_group("-".join(sorted(servers))))
-        (left_out if servers & without else kept).append(item)
+        unwanted = bool(servers & without) or bool(only and not servers & only)
+        (left_out if unwanted else kept).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept

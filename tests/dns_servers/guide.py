@@ -61,7 +61,7 @@ def snippet(name: str, names: Mapping[str, str]) -> str:
 
 def commands(name: str, names: Mapping[str, str]) -> list[str]:
     """The commands of a console block, without prompts and without what they print."""
-    lines = snippet(name, names).splitlines()
+    lines = snippet(name, names).replace("\\\n", "").splitlines()
     return [_PROMPT.sub("", line) for line in lines if _PROMPT.match(line)]
 
 

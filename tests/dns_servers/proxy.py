@@ -41,16 +41,17 @@ def free_port() -> int:
 class CountingProxy:
     """Forwards DNS over TCP and UDP, message by message, from a port of its own to the server's.
 
-    opcodes: how many requests of each opcode have arrived. A request is forwarded to the address that it came to, so a
-    request to ::1 shows that the server itself answers there. Both count before the server sees the request.
+    opcodes: how many requests of each opcode have arrived, counted before the server sees them. A request is forwarded
+    to the address that it came to, so one to ::1 shows that the server itself answers there.
     """
 
     def __init__(self, server_port: int) -> None:
         self.server_port = server_port
         self.port = free_port()
         self.opcodes: Counter[int] = Counter()
-        self._lock = threading.Lock()
+        self._accepted = 0
         self._answers_to_lose = 0
+        self._lock = threading.Lock()
         self._listeners: list[socketserver.BaseServer] = []
         self._threads: list[threading.Thread] = []
 
@@ -59,6 +60,12 @@ class CountingProxy:
         """How many UPDATE messages have arrived."""
         with self._lock:
             return self.opcodes[UPDATE]
+
+    @property
+    def accepted(self) -> int:
+        """How many UPDATE messages the server has answered with success. Only these can have changed anything."""
+        with self._lock:
+            return self._accepted
 
     def lose_answers(self, count: int) -> None:
         """The answers to the next updates over TCP get lost: the server makes the change, then the connection ends."""
@@ -85,13 +92,23 @@ class CountingProxy:
 
     def count(self, request: bytes) -> bool:
         """Take note of a request; whether its answer is to get lost."""
-        opcode = (request[2] >> 3) & 15 if len(request) > 2 else -1
+        opcode = _opcode(request)
         with self._lock:
             self.opcodes[opcode] += 1
             if opcode != UPDATE or not self._answers_to_lose:
                 return False
             self._answers_to_lose -= 1
             return True
+
+    def count_answer(self, answer: bytes) -> None:
+        """Take note of an answer before the client sees it."""
+        if _opcode(answer) == UPDATE and len(answer) > 3 and answer[3] & 15 == 0:
+            with self._lock:
+                self._accepted += 1
+
+
+def _opcode(message: bytes) -> int:
+    return (message[2] >> 3) & 15 if len(message) > 2 else -1
 
 
 class _TcpListener(socketserver.ThreadingTCPServer):
@@ -126,6 +143,8 @@ class _TcpHandler(socketserver.BaseRequestHandler):
                 lost = proxy.count(request)
                 upstream.sendall(_LENGTH.pack(len(request)) + request)
                 answer = _read(upstream)
+                if answer is not None:
+                    proxy.count_answer(answer)
                 if answer is None or lost:
                     return
                 self.request.sendall(_LENGTH.pack(len(answer)) + answer)
@@ -143,7 +162,9 @@ class _UdpHandler(socketserver.BaseRequestHandler):
             upstream.settimeout(_ANSWER_SECONDS)
             upstream.connect((self.server.server_address[0], proxy.server_port))
             upstream.send(request)
-            listener.sendto(upstream.recv(_LARGEST), self.client_address)
+            answer = upstream.recv(_LARGEST)
+            proxy.count_answer(answer)
+            listener.sendto(answer, self.client_address)
 
 
 def _read(connection: socket.socket) -> bytes | None:

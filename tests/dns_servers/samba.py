@@ -36,11 +36,17 @@ class Samba(ProgramServer):
             **super().names(zone),
             "DC=contoso,DC=com": "DC=lab,DC=test",
             "/etc/ansible/": f"{self.directory}/",
+            "'KMS01$,KMS02$'": "somebody",
         }
 
     @property
     def smb_conf(self) -> Path:
         return self.directory / "smb.conf"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Has Samba's own tools work on this domain."""
+        return {"SMB_CONF_PATH": str(self.smb_conf), **_QUICK}
 
     def start(self, stack: contextlib.ExitStack) -> None:
         own = self.directory
@@ -57,17 +63,16 @@ class Samba(ProgramServer):
             (own / folder).mkdir()
         self.smb_conf.write_text(self.configuration(kdc_port, password_port))
         (own / "krb5.conf").write_text(krb5_conf(self.realm, kdc_port))
-        environment = {"SMB_CONF_PATH": str(self.smb_conf), **_QUICK}
-        guide.run_commands("dns-guide-samba-account", self.names(), environment=environment)
-        self.shell(tool, "user", "create", "somebody", "Passw0rd.somebody", environment=environment)
-        self.shell(tool, "spn", "add", "DNS/localhost", "DC1$", environment=environment)
+        guide.run_commands("dns-guide-samba-account", self.names(), environment=self.environment)
+        self.shell(tool, "user", "create", "somebody", "Passw0rd.somebody", environment=self.environment)
+        self.shell(tool, "spn", "add", "DNS/localhost", "DC1$", environment=self.environment)
 
         def account(name: str) -> Account:
             """With a password that is known; the guide's account has had a random one until here."""
             password, keytab = f"Passw0rd.{name}", own / f"{name}.keytab"
             keytab.unlink(missing_ok=True)
-            self.shell(tool, "user", "setpassword", name, f"--newpassword={password}", environment=environment)
-            self.shell(tool, "domain", "exportkeytab", str(keytab), f"--principal={name}", environment=environment)
+            self.shell(tool, "user", "setpassword", name, f"--newpassword={password}", environment=self.environment)
+            self.shell(tool, "domain", "exportkeytab", str(keytab), f"--principal={name}", environment=self.environment)
             return Account(f"{name}@{self.realm}", password, keytab)
 
         self.kerberos = Kerberos(
@@ -108,10 +113,6 @@ class Samba(ProgramServer):
         lines = [f"\t{name} = {value}" for name, value in settings.items()]
         # The guide's fragment is the section [global] itself.
         return "\n".join([guide.snippet("dns-guide-samba-conf", self.names()), *lines, ""])
-
-    def nsupdate(self, zone: str, *commands: str) -> None:
-        """nsupdate cannot verify the answer of Samba 4.17 and says so, but the change is made."""
-        self.nsupdate_with_kerberos(zone, commands)
 
     def clear(self) -> None:
         """Takes the names themselves out of the directory. After an ordinary deletion they would keep their owner."""
