@@ -42,4 +42,4 @@ def _sentence(outcome: Outcome, goal: Goal, *, check: bool) -> str:
     where = f"{goal.owner} on {outcome.server or 'the DNS server'}"
     if not outcome.changed:
         return f"{where}: {what}; nothing to change"
-    return f"{where}: {what} {'after what would change' if check else 'after the change'}"
+    return f"{where}: would change, {what} then" if check else f"{where}: changed, {what} now"
