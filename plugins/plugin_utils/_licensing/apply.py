@@ -104,13 +104,18 @@ class Applier:
             try:
                 restart_licensing_service(self.session, pause=self.pause)
                 restarted = True
-            except LicensingError as caught:
+            except (LicensingError, CimTransportError) as caught:
+                if error is None and isinstance(caught, CimTransportError):
+                    raise
                 warnings += [str(caught)] if error else []
-                error = error or caught
+                error = error or _explained(caught)
         try:
             after = self.reader.read()
             changes = actual_changes(plan, done, state, after)
-        except (LicensingError, CimFault) as caught:
+        except (LicensingError, CimFault, CimTransportError) as caught:
+            # A host that is gone is unreachable, but not when it has refused something before: that has to be told.
+            if error is None and isinstance(caught, CimTransportError):
+                raise
             # What was sent without an error counts as done, rather than not being told at all.
             warnings += [f"the state could not be read afterwards, license is older: {_explained(caught)}"]
             error = error or _explained(caught)
@@ -174,5 +179,7 @@ class Applier:
         return False
 
 
-def _explained(error: LicensingError | CimFault) -> LicensingError:
+def _explained(error: LicensingError | CimFault | CimTransportError) -> LicensingError:
+    if isinstance(error, CimTransportError):
+        return LicensingError(str(error))
     return error_from_fault(error) if isinstance(error, CimFault) else error
