@@ -262,12 +262,14 @@ def test_what_check_mode_was_told_is_a_warning(
         server.unproven = 2
         return Outcome(True, (), "", "", 0, zone="lab.test", may_update=False, refusal=refusal)
 
+    warned: list[str] = []
+    # Where warnings go depends on what else of ansible-core this process has loaded.
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda module, text: warned.append(text))
     monkeypatch.setattr(srv_record, "ensure", ensure)
     result = run(capsys, server="192.0.2.53", tsig_key_name="kms-key", tsig_key_secret=SECRET, _ansible_check_mode=True)
     assert (result["may_update"], result["verified"], result["zone"]) == (False, False, "lab.test")
-    warnings = json.dumps(result["warnings"])
-    assert "It refused. Grant it." in warnings
-    assert "not signed in a way that can be verified" in warnings
+    assert any("It refused. Grant it." in text for text in warned)
+    assert any("not signed in a way that can be verified" in text for text in warned)
 
 
 def test_a_key_needs_its_secret(calls: list[tuple[Server, Goal, bool]], capsys: pytest.CaptureFixture[str]) -> None:
