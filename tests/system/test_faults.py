@@ -460,6 +460,42 @@ GONE = (
 )
 
 
+# -- a host that can't be read in the end ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Unread:
+    """After so many queries each one fails: what was changed before is told all the same."""
+
+    name: str
+    scenario: Scenario
+    reads: int
+    rules: Sequence[Mapping[str, Any]]
+    code: str = FAULT_CODE
+
+    def inject(self, lab: Lab, machine: str) -> None:
+        lab.fault(machine, "delay", action="/Enumerate", seconds=0, count=self.reads)
+        for rule in self.rules:
+            lab.fault(machine, **rule)
+
+
+_UNREADABLE = {"kind": "fault", "action": "/Enumerate", "hresult": FAULT_CODE, "count": None}
+_GONE = {"kind": "drop_before", "action": "/Enumerate", "count": None}
+_DENIED = {"kind": "access_denied", "action": "/Enumerate", "count": None}
+_REFUSED = {"kind": "fault", "hresult": FAULT_CODE}
+
+UNREAD = (
+    Unread("client, all done", CLIENT, 3, [_UNREADABLE]),
+    Unread("client, all done, access denied", CLIENT, 3, [_DENIED], code="0x00000005"),
+    Unread("MAK, all done", MAK_CLIENT, 3, [_UNREADABLE]),
+    Unread("MAK installed", MAK_CLIENT, 2, [_UNREADABLE]),
+    Unread("host, all done but the restart", HOST, 4, [_UNREADABLE]),
+    Unread("client, activation refused", CLIENT, 3, [{**_REFUSED, "method": "Activate"}, _GONE]),
+    Unread("MAK, activation refused", MAK_CLIENT, 3, [{**_REFUSED, "method": "Activate"}, _GONE]),
+    Unread("host, interval refused", HOST, 4, [{**_REFUSED, "method": "SetVLRenewalInterval"}, _GONE]),
+)
+
+
 # -- reads -------------------------------------------------------------------------------------------------------------
 
 
@@ -516,13 +552,13 @@ READS = tuple(_reads())
 
 @pytest.fixture(scope="module")
 def once(lab: Lab, seen: dict[Key, Seen], tmp_path_factory: pytest.TempPathFactory) -> dict[Key, Seen]:
-    """(row of GONE or READS, connection) -> what happened; those of GONE run a second time."""
+    """(row of GONE, UNREAD or READS, connection) -> what happened; only those of READS run just once."""
     free = _pools(lab)
     used = {what.machine for what in seen.values()}
     found: dict[Key, Seen] = {}
     calls: list[Call] = []
     again: list[Call] = []
-    rows: list[Gone | Read] = [*GONE, *READS]
+    rows: list[Gone | Unread | Read] = [*GONE, *UNREAD, *READS]
     for row in rows:
         for connection in CONNECTIONS:
             machine = next(name for name in free[row.scenario.kind] if name not in used)
@@ -530,7 +566,7 @@ def once(lab: Lab, seen: dict[Key, Seen], tmp_path_factory: pytest.TempPathFacto
             found[row.name, connection] = Seen(machine, views=[lab.machine(machine)])
             row.inject(lab, machine)
             calls.append(Call(machine, connection, row.scenario.module, row.scenario.options))
-            again += calls[-1:] if isinstance(row, Gone) else []
+            again += [] if isinstance(row, Read) else calls[-1:]
     by_machine = {what.machine: what for what in found.values()}
     batch = Batch(lab, tmp_path_factory.mktemp("gone"))
     _run(lab, batch, calls, by_machine)
@@ -553,6 +589,26 @@ def test_host_gone_in_the_middle(row: Gone, connection: str, once: dict[Key, See
     if row.reached and row.scenario.spends:
         assert row.method not in {request["method"] for request in what.writes(1)}, brief(what.requests[1])
     assert not set(_unwanted(row.scenario, what.views[2])) - ({"restart"} if row.method in RESTART else set())
+
+
+@by_both
+@pytest.mark.parametrize("row", UNREAD, ids=[row.name for row in UNREAD])
+def test_host_unread_in_the_end(row: Unread, connection: str, once: dict[Key, Seen]) -> None:
+    what = once[row.name, connection]
+    first, second = what.endings
+    assert first.how == "failed", first.result
+    assert first.result["error"]["code"] == row.code, first.result
+    assert first.changes == _differences(row.scenario, *what.views[:2]), first.result
+    assert first.result["changed"] is True
+    assert any("could not be read" in text for text in first.result["warnings"]), first.result
+    assert second.how == "ok", second.result
+    assert second.changes == _differences(row.scenario, *what.views[1:])
+    assert _spent(what) == row.scenario.spends
+    unwanted = set(_unwanted(row.scenario, what.views[2]))
+    if "restart" in unwanted:
+        # Nothing shows it later, so it has to be told now.
+        assert "Restart sppsvc" in " ".join([first.message, *first.result["warnings"]])
+    assert not unwanted - {"restart"}
 
 
 @by_both
