@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from . import guide
 from .servers import KEYS, Bind, BindWithKdc, DnsServer, Knot, PowerDns, PowerDnsWithPolicy, ProgramServer, Samba
@@ -24,8 +25,8 @@ ROOT = HERE.parent.parent
 
 Running = Callable[[str], DnsServer]
 
-# For which there is nothing here that could run them.
-WINDOWS = {"dns-guide-windows-zone", "dns-guide-windows-rights"}
+# For which there is nothing here that could run them. The task's module is tested with the simulated estate.
+WINDOWS = {"dns-guide-windows-zone", "dns-guide-windows-rights", "dns-guide-windows-wmi-task"}
 
 _RESULT = re.compile(r"^(ok|changed|fatal): \[", re.MULTILINE)
 
@@ -102,6 +103,12 @@ def test_every_block_is_used() -> None:
     unused = {name for name in guide.blocks() if f'"{name}"' not in sources}
     assert not unused
     assert guide.blocks().keys() >= WINDOWS
+
+
+def test_the_task_for_wmi_has_options_that_exist() -> None:
+    module = yaml.safe_load((ROOT / "plugins" / "modules" / "windows_srv_record.yml").read_text())
+    (task,) = yaml.safe_load(guide.blocks()["dns-guide-windows-wmi-task"].text)
+    assert task["winops.kms.windows_srv_record"].keys() <= module["DOCUMENTATION"]["options"].keys()
 
 
 @pytest.mark.parametrize(("guide_server", "block"), TASKS)
