@@ -56,8 +56,12 @@ class WsmanAction(ActionBase):
         try:
             result.update(self._run(host))
         except AnsibleConnectionFailure as error:
-            # Raised again, so that the host counts as unreachable, but without what the text may hold.
-            raise type(error)(secrets.hide(str(error))) from None
+            # Raised again, so that the host counts as unreachable, but without what the text may hold.  Some kinds put
+            # words of their own in front of it, so that they are only made anew when they have to be.
+            hidden = secrets.hide(str(error))
+            if hidden == str(error) and error.__cause__ is None:
+                raise error from None
+            raise type(error)(hidden) from None
         except self.errors as error:
             result.update(self.failure(error))
         if result.get("failed"):

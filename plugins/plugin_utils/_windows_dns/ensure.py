@@ -284,6 +284,7 @@ class _Rounds:
         if last is not None:
             raise last
         if self.lost_answers > MOST_LOST_ANSWERS:
+            self.doing = f"changing the records of {self.goal.owner}"
             raise error
 
     def _wait(self) -> None:
@@ -301,8 +302,6 @@ class _Rounds:
                 "Look at the event log 'DNS Server' of the host, and whether the zone is paused or read-only there.",
             )
         if self.attempts >= MOST_ROUNDS:
-            if self.refused is not None:
-                raise self.refused[1]
             raise ConvergenceError(
                 "LOST_RACE",
                 f"The records of {where} were changed by others during each of {self.attempts} attempts.",
