@@ -91,7 +91,7 @@ def _shape(call: Call) -> str:
 
 
 def _alike(calls: Sequence[Call]) -> list[list[Call]]:
-    return [list(group) for _, group in groupby(sorted(calls, key=_shape), key=_shape)]
+    return [list(group) for _ignored, group in groupby(sorted(calls, key=_shape), key=_shape)]
 
 
 def _play(calls: Sequence[Call]) -> dict[str, Any]:

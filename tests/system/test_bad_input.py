@@ -552,7 +552,7 @@ def dns(lab_of_two: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     on_controller = {"delegate_to": "localhost"}
     python = {"ansible_python_interpreter": sys.executable}
     calls = {}
-    for name, (differs, _, _) in DNS_ROWS.items():
+    for name, (differs, _name, _says) in DNS_ROWS.items():
         options = {option: value for option, value in {**_RIGHT, **differs}.items() if value is not None}
         calls[name] = Call(next_machine("server"), "winrm", "srv_record", options, python, on_controller)
     before = lab_of_two.zone("corp.example")
@@ -565,7 +565,7 @@ def dns(lab_of_two: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
 
 @pytest.mark.parametrize("name", DNS_ROWS)
 def test_bad_dns_input(name: str, dns: dict[str, Ending]) -> None:
-    _, symbol, says = DNS_ROWS[name]
+    _differs, symbol, says = DNS_ROWS[name]
     ending = dns[name]
     assert ending.how == "failed", ending.result
     assert ending.result.get("error", {}).get("name", "") == symbol, ending.result

@@ -605,7 +605,7 @@ _PATCHES: dict[str, Any] = {
     "cmid": _attribute("cmid", str),
     "rearms": _attribute("rearms", int),
     "seed_cmids": _attribute("seed_cmids", int),
-    "clock_offset_minutes": lambda machine, value: _attribute("clock_offset", int)(machine, value),
+    "clock_offset_minutes": _attribute("clock_offset", int),
     "lookup_domain": lambda machine, value: setattr(machine, "lookup_domain", value),
     "accounts": lambda machine, value: machine.accounts.update(value),
     "firewall": _patch_firewall,

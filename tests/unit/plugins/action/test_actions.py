@@ -246,7 +246,7 @@ def test_trouble_on_the_way_makes_the_host_unreachable(
     windows.fail("SoftwareLicensingService", lambda: error)
     with pytest.raises(AnsibleConnectionFailure) as caught:
         run(windows, module, **SIMPLE[module])
-    assert type(caught.value) is kind
+    assert caught.value.__class__ is kind
     assert "win01: " in str(caught.value)
     assert str(error) in str(caught.value)
 
