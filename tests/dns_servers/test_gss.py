@@ -37,9 +37,9 @@ def realm(server: DnsServer) -> Kerberos:
 
 
 def test_by_keytab_without_leaving_a_ticket_behind(server: DnsServer, realm: Kerberos, tmp_path: Path) -> None:
-    for options in ({}, {"principal": realm.publisher.principal}):
+    for principal in (None, realm.publisher.principal):
         for keytab in (str(realm.publisher.keytab), f"FILE:{realm.publisher.keytab}"):
-            identity = GssCredential(keytab=keytab, hostname=realm.hostname, **options)
+            identity = GssCredential(principal=principal, keytab=keytab, hostname=realm.hostname)
             run(server, signed_by=identity)
             assert identity.label == f"the Kerberos principal {realm.publisher.principal}"
     assert lines(server) == ["3600 0 0 1688 kms01.lab.test."]

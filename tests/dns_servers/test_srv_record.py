@@ -47,11 +47,12 @@ def test_a_life_of_two_hosts(server: DnsServer) -> None:
         assert (again.changed, again.attempts) == (False, 0)
     assert server.updates == sent, "a converged run must send no update"
 
-    for change, line in (
+    changes: list[tuple[dict[str, Any], str]] = [
         ({"priority": 1}, "3600 1 0 1688"),
         ({"priority": 1, "weight": 7}, "3600 1 7 1688"),
         ({"priority": 1, "weight": 7, "port": 1700}, "3600 1 7 1700"),
-    ):
+    ]
+    for change, line in changes:
         assert run(server, **change).changed
         assert lines(server) == [f"{line} kms01.lab.test.", "3600 10 5 1688 kms02.lab.test."]
         assert not run(server, **change).changed
