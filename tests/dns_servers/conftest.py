@@ -64,7 +64,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
-        servers = servers_of(item) if item.path.is_relative_to(here) else set()
+        if not item.path.is_relative_to(here):
+            kept.append(item)
+            continue
+        servers = servers_of(item)
+        if not servers and "running" in getattr(item, "fixturenames", ()):
+            raise pytest.UsageError(f"{item.nodeid} starts a server by itself: it needs the marker `server`")
         unwanted = bool(servers & without) or bool(only and not servers & only)
         (left_out if unwanted else kept).append(item)
     if left_out:

@@ -13,12 +13,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from .servers import KEYS, Bind, DnsServer
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 
 
+@pytest.mark.server(Bind.name)
 def test_a_playbook(running: Callable[[str], DnsServer], tmp_path: Path) -> None:
     variables = tmp_path / "variables.json"
     variables.write_text(
