@@ -123,7 +123,7 @@ class Sequence:
 def _faults(draw: random.Random) -> list[dict[str, Any]]:
     """None to three faults; each may let some requests of its target pass, and may last."""
     rules: list[dict[str, Any]] = []
-    for _ in range(draw.choice((0, 1, 1, 2, 3))):
+    for _number in range(draw.choice((0, 1, 1, 2, 3))):
         target = dict(draw.choice(TARGETS))
         passing = draw.choice((0, 0, 1, 3, 5)) if "action" in target else draw.choice((0, 0, 0, 1))
         if passing:
@@ -138,7 +138,7 @@ def _sequences(lab: Lab) -> list[Sequence]:
         draw = random.Random(f"{SEED}/{number}")
         kind = ("host", "host", "mak", "host")[number // len(CONNECTIONS) % 4]
         tasks = TASKS[kind]
-        steps = [Step(draw.choice(tasks), _faults(draw)) for _ in range(ROUNDS)]
+        steps = [Step(draw.choice(tasks), _faults(draw)) for _number in range(ROUNDS)]
         # Undisturbed: once to finish, once to find that all is done.
         steps += [Step(tasks[-1], []), Step(tasks[-1], [])]
         machine = f"{kind}-{number + 1:03d}"
