@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
 from pathlib import Path
 from typing import ClassVar
 
@@ -82,6 +84,16 @@ class Samba(ProgramServer):
         process = stack.enter_context(Process(samba, environment=_QUICK))
         process.wait_for_port(kdc_port)
         process.wait_for_port(self.server_port)
+        # -I: this folder, which has a samba.py, is no place to import from. Leaving the context closes its input.
+        self.cleaner = stack.enter_context(
+            subprocess.Popen(
+                [SYSTEM_PYTHON, "-I", str(_CLEAR), str(self.smb_conf)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, **self.environment},
+            )
+        )
 
     def configuration(self, kdc_port: int, password_port: int) -> str:
         own = self.directory
@@ -116,7 +128,9 @@ class Samba(ProgramServer):
 
     def clear(self) -> None:
         """Takes the names themselves out of the directory. After an ordinary deletion they would keep their owner."""
+        assert self.cleaner.stdin is not None and self.cleaner.stdout is not None
         for zone in self.updatable:
-            name = owner_of(zone).removesuffix(f".{zone}")
-            # -I: this folder, which has a samba.py, is no place to import from.
-            self.shell(SYSTEM_PYTHON, "-I", str(_CLEAR), str(self.smb_conf), zone, name, environment=_QUICK)
+            self.cleaner.stdin.write(f"{zone} {owner_of(zone).removesuffix(f'.{zone}')}\n")
+            self.cleaner.stdin.flush()
+            if self.cleaner.stdout.readline() != "gone\n":
+                raise RuntimeError(f"{_CLEAR.name} has failed; its error output says why")
