@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsE
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential
 
 from .client import by_password, lines, run
-from .servers import Bind, BindWithKdc, DnsServer, Kerberos, Knot, PowerDns
+from .servers import Bind, BindWithKdc, DnsServer, Kerberos, Knot, PowerDns, Samba
 
 Running = Callable[[str], DnsServer]
 
@@ -151,6 +152,48 @@ def test_what_kerberos_refuses_is_a_sentence(server: DnsServer, realm: Kerberos,
     assert words in str(caught.value)
     assert "Passw0rd" not in str(caught.value)
     assert server.proxy.opcodes[0] == queries, "nothing is sent without a ticket"
+
+
+def test_a_kdc_that_does_not_answer(
+    server: DnsServer, realm: Kerberos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "krb5.conf"
+    config.write_text(re.sub("kdc = .*", "kdc = 127.0.0.1:1", realm.config.read_text()))
+    monkeypatch.setenv("KRB5_CONFIG", str(config))
+    with pytest.raises(KerberosError, match=r"no Kerberos server of the realm LAB\.TEST answers") as caught:
+        run(server)
+    assert caught.value.name == "KDC_UNREACH"
+
+
+@pytest.mark.parametrize(
+    ("change", "undo", "name"),
+    [
+        (["disable"], ["enable"], "CLIENT_REVOKED"),
+        (
+            ["setpassword", "--newpassword=Passw0rd.somebody", "--must-change-at-next-login"],
+            ["setpassword", "--newpassword=Passw0rd.somebody"],
+            "KEY_EXP",
+        ),
+        (["setpassword", "--newpassword=Passw0rd.newer"], ["setpassword", "--newpassword=Passw0rd.somebody"], "KEYTAB"),
+    ],
+)
+@pytest.mark.parametrize("gss_server", [Samba.name], indirect=True)
+def test_an_account_that_may_not_log_on(gss_server: DnsServer, change: list[str], undo: list[str], name: str) -> None:
+    assert isinstance(gss_server, Samba) and gss_server.kerberos is not None
+    somebody = gss_server.kerberos.other
+    tool = ["samba-tool", "user"]
+    environment = {"SMB_CONF_PATH": str(gss_server.smb_conf)}
+    gss_server.shell(*tool, change[0], "somebody", *change[1:], environment=environment)
+    try:
+        identity = by_password(gss_server, somebody)
+        if name == "KEYTAB":
+            identity = GssCredential(keytab=str(somebody.keytab), hostname=gss_server.kerberos.hostname)
+        with pytest.raises(KerberosError, match="somebody") as caught:
+            run(gss_server, signed_by=identity)
+    finally:
+        gss_server.shell(*tool, undo[0], "somebody", *undo[1:], environment=environment)
+    assert caught.value.name == ("PREAUTH_FAILED" if name == "KEYTAB" else name)
+    assert name != "KEYTAB" or "write the keytab anew" in caught.value.remedy
 
 
 def test_the_ticket_of_another_account_is_not_taken_for_the_one_asked_for(
