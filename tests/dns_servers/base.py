@@ -189,8 +189,11 @@ class DnsServer:
 
     def clear(self) -> None:
         """Empty every set that the publisher may change."""
-        for zone in self.updatable:
-            self.nsupdate(zone, f"delete {owner_of(zone)}. SRV")
+        first, *others = self.updatable
+        commands = [f"delete {owner_of(first)}. SRV"]
+        for zone in others:  # one run of nsupdate can send several messages
+            commands += ["send", f"zone {zone}", f"delete {owner_of(zone)}. SRV"]
+        self.nsupdate(first, *commands)
 
 
 def key_file(name: str) -> str:
