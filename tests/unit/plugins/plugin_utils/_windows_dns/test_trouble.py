@@ -233,7 +233,10 @@ def test_a_change_that_is_undone_at_once_is_made_again() -> None:
 def test_a_set_that_is_rewritten_all_the_time_ends_it() -> None:
     server = FakeDnsServer(KMS2)
     ports = iter(range(2000, 3000))
-    others = lambda: server.records.__setitem__(slice(None), [Srv("kms01.lab.test.", port=next(ports))])  # noqa: E731
+
+    def others() -> None:
+        server.records[:] = [Srv("kms01.lab.test.", port=next(ports))]
+
     server.before = {number: others for number in range(4, 200)}
     with pytest.raises(ConvergenceError) as caught:
         reach(server)
