@@ -46,9 +46,9 @@ def record_changes(run: Run) -> dict[str, tuple[Counter[str], Counter[str]]]:
     """Host -> the lines that its task added to and took from the record set, by the diff of srv_record."""
     found = {}
     for event in run.events:
-        if event.action == "winops.kms.srv_record":
-            diff = event.result["diff"]
-            before, after = (Counter(str(diff[side]).splitlines()) for side in ("before", "after"))
+        if event.action == "winops.kms.srv_record" and event.result.get("changed"):
+            (result,) = event.module_results
+            before, after = (Counter(str(result["diff"][side]).splitlines()) for side in ("before", "after"))
             found[event.host] = (after - before, before - after)
     return found
 
