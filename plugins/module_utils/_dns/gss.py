@@ -178,10 +178,11 @@ class GssCredential:
         if self._keytab and code in (CACHE_EMPTY, CACHE_MISSING):
             code = KEYTAB_WITHOUT_KEY  # which leaves the ticket cache in memory empty
         explanation = KERBEROS_ERRORS.get(code) or Explanation(
-            "KERBEROS", f"Kerberos failed ({_printable(text)})", "Check the Kerberos set-up of this machine by kinit."
+            "KERBEROS", "Kerberos failed ({text})", "Check the Kerberos set-up of this machine by kinit."
         )
         principal = self._initiator or self._principal
         names = {
+            "text": _printable(text),
             "principal": principal or f"the account of {self._source}",
             "source": self._source,
             "service": service,
