@@ -29,9 +29,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - The record set is read, and nothing is sent that could change it. That the key or ticket is right is found out
-        too, since reading is signed as well.
-      - Whether it may make the change is asked by an update with a prerequisite that can never hold, see O(probe).
+      - The record set is read, and nothing else is sent. That the key or ticket is right is found out too, since reading
+        is signed as well.
+      - With O(probe=true), the server is also asked whether they may make the change.
   diff_mode:
     support: full
     details:
@@ -144,9 +144,9 @@ options:
       - This is done by updates that can change nothing, since they depend on a record which does not exist. BIND, Knot
         DNS and PowerDNS refuse them to those who have no rights. BIND with an C(update-policy) and Knot DNS also tell
         those who have. Active Directory does not tell.
-      - With V(false), check mode sends queries alone.
+      - By default, check mode sends queries alone, and the log of the server shows no update.
     type: bool
-    default: true
+    default: false
   state:
     description:
       - Whether the host shall have a record.
@@ -451,7 +451,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "weight": {"type": "int", "default": 0},
     "ttl": {"type": "int"},
     "refresh": {"type": "bool", "default": False},
-    "probe": {"type": "bool", "default": True},
+    "probe": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "server": {"type": "str"},
     "server_port": {"type": "int", "default": 53},

@@ -92,7 +92,7 @@ def test_defaults(calls: list[tuple[Server, Goal, bool]], capsys: pytest.Capture
     result = run(capsys)
     ((server, goal, check),) = calls
     assert goal == Goal("lab.test", (Host("kms01.lab.test", None, 0, 0),), present=True, zone="lab.test")
-    assert PROBES == [True]
+    assert PROBES == [False]
     assert (server.host, server.port, server.timeout, check) == ("primary-of-lab.test", 53, 10.0, False)
     assert server.credential.label == "a request without a key"
     assert (result["changed"], result["records"], result["attempts"]) == (True, [], 1)
@@ -108,7 +108,7 @@ def test_every_option_arrives(calls: list[tuple[Server, Goal, bool]], capsys: py
         zone="lab.test.",
         domain="office.lab.test.",
         refresh=True,
-        probe=False,
+        probe=True,
         target="kms01.lab.test.",
         port=1700,
         priority=1,
@@ -125,7 +125,7 @@ def test_every_option_arrives(calls: list[tuple[Server, Goal, bool]], capsys: py
     ((server, goal, check),) = calls
     host = Host("kms01.lab.test", port=1700, priority=1, weight=2)
     assert goal == Goal("office.lab.test", (host,), present=False, ttl=0, refresh=True, zone="lab.test")
-    assert PROBES == [False]
+    assert PROBES == [True]
     assert (server.host, server.port, server.timeout, check) == ("2001:db8::53", 5353, 3.0, True)
     assert server.credential.label == "the TSIG key kms-key (hmac-sha512)"
     assert SECRET not in json.dumps(result)
