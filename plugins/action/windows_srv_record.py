@@ -10,11 +10,11 @@ from typing import Any
 
 from ansible_collections.winops.kms.plugins.module_utils._dns import library
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError
+from ansible_collections.winops.kms.plugins.module_utils._dns.options import goal_of
 from ansible_collections.winops.kms.plugins.plugin_utils._action import specs
 from ansible_collections.winops.kms.plugins.plugin_utils._action.wsman import Work, WsmanAction
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.session import CimSession
 from ansible_collections.winops.kms.plugins.plugin_utils._windows_dns.ensure import ensure
-from ansible_collections.winops.kms.plugins.plugin_utils._windows_dns.options import goal_of
 from ansible_collections.winops.kms.plugins.plugin_utils._windows_dns.report import result_of
 
 

@@ -29,8 +29,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - The record set is read, and nothing else is sent. That the key or ticket is right is found out too, since reading
-        is signed as well.
+      - The record set is read, and nothing else is sent. That the key or ticket is right is found out too, since
+        reading is signed as well.
       - With O(probe=true), the server is also asked whether they may make the change.
   diff_mode:
     support: full
@@ -422,13 +422,11 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsE
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential, check_keytab
 from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
-    domain_name,
-    domain_of,
     is_address,
     server_name,
-    target_name,
 )
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Host, Outcome, ensure
+from ansible_collections.winops.kms.plugins.module_utils._dns.options import goal_of
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Outcome, ensure
 from ansible_collections.winops.kms.plugins.module_utils._dns.zone import primary_of
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -467,60 +465,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "timeout": {"type": "int", "default": 10},
 }
 
-# Option -> lowest and highest value. The TTL is that of RFC 2181 section 8.
-RANGES: dict[str, tuple[int, int]] = {
-    "port": (1, 65535),
-    "priority": (0, 65535),
-    "weight": (0, 65535),
-    "ttl": (0, 2**31 - 1),
-    "server_port": (1, 65535),
-    "timeout": (1, 3600),
-}
-
 # What signs, and what belongs to it; empty texts count as not given.
 TSIG_OPTIONS = ("tsig_key_name", "tsig_key_secret")
 GSS_OPTIONS = ("gss_principal", "gss_password", "gss_keytab", "gss_ccache", "gss_hostname")
-
-
-def check_ranges(params: dict[str, Any]) -> None:
-    """Raises InputError for the first number that is out of its range."""
-    for option, (lowest, highest) in RANGES.items():
-        value = params.get(option)
-        if value is not None and not lowest <= value <= highest:
-            raise InputError(option, f"{value} is out of range.", f"Give a number from {lowest} to {highest}.")
-
-
-def hosts_of(entries: list[dict[str, Any]], domain: str | None) -> tuple[Host, ...]:
-    """The KMS hosts of the options. Raises InputError."""
-    hosts: dict[str, Host] = {}
-    for entry in entries:
-        check_ranges(entry)
-        target = target_name(entry["target"], domain)
-        if target.lower() in hosts:
-            raise InputError("records", f"{target} is listed twice.", "A KMS host has one record: list it once.")
-        hosts[target.lower()] = Host(target, entry["port"], entry["priority"], entry["weight"])
-    return tuple(hosts.values())
-
-
-def goal_of(params: dict[str, Any]) -> Goal:
-    """What the options ask for. Raises InputError."""
-    zone, domain = (domain_name(params[name], name) if params[name] else None for name in ("zone", "domain"))
-    entries = params["records"] if params["target"] is None else [params]
-    hosts = hosts_of(entries, domain or zone)
-    present = params["state"] == "present"
-    if not hosts:
-        raise InputError("records", "the list is empty.", "List the KMS hosts that shall have a record.")
-    if params["exclusive"] and not present:
-        raise InputError("exclusive", "it does not go with state=absent.", "List the KMS hosts that shall remain.")
-    return Goal(
-        domain=domain_of(zone, domain, [host.target for host in hosts]),
-        hosts=hosts,
-        present=present,
-        exclusive=params["exclusive"],
-        ttl=params["ttl"],
-        refresh=params["refresh"],
-        zone=zone,
-    )
 
 
 def credential_of(params: dict[str, Any]) -> Credential:
@@ -554,7 +501,6 @@ def credential_of(params: dict[str, Any]) -> Credential:
 
 def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[str]]:
     """The result of the module, and warnings. Raises DnsError; for what cannot be right, before anything is sent."""
-    check_ranges(params)
     goal = goal_of(params)
     credential = credential_of(params)
     timeout = float(params["timeout"])

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from ansible.module_utils import basic
 
-from ansible_collections.winops.kms.plugins.module_utils._dns import library
+from ansible_collections.winops.kms.plugins.module_utils._dns import library, options
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import InputError, ServerError, ZoneError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential
@@ -291,14 +291,14 @@ def test_a_failure_has_its_parts(capsys: pytest.CaptureFixture[str], monkeypatch
 
 
 def test_every_range_has_an_option_and_is_checked() -> None:
-    assert srv_record.RANGES.keys() == {name for name, spec in srv_record.ARGUMENTS.items() if spec["type"] == "int"}
-    for option, (lowest, highest) in srv_record.RANGES.items():
-        others = dict.fromkeys(srv_record.RANGES)
+    assert options.RANGES.keys() == {name for name, spec in srv_record.ARGUMENTS.items() if spec["type"] == "int"}
+    for option, (lowest, highest) in options.RANGES.items():
+        others = dict.fromkeys(options.RANGES)
         for fine in (lowest, highest):
-            srv_record.check_ranges({**others, option: fine})
+            options.check_ranges({**others, option: fine})
         for wrong in (lowest - 1, highest + 1):
             with pytest.raises(InputError) as caught:
-                srv_record.check_ranges({**others, option: wrong})
+                options.check_ranges({**others, option: wrong})
             assert caught.value.option == option
 
 

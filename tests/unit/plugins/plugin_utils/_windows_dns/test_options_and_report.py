@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import InputError, ZoneError
+from ansible_collections.winops.kms.plugins.module_utils._dns.options import goal_of
 from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Host
 from ansible_collections.winops.kms.plugins.modules import srv_record
 from ansible_collections.winops.kms.plugins.plugin_utils._action import specs
 from ansible_collections.winops.kms.plugins.plugin_utils._windows_dns.ensure import Outcome
-from ansible_collections.winops.kms.plugins.plugin_utils._windows_dns.options import RANGES, goal_of
 from ansible_collections.winops.kms.plugins.plugin_utils._windows_dns.report import result_of
 
 DEFAULTS: dict[str, Any] = {"priority": 0, "weight": 0, "state": "present", "exclusive": False}
@@ -67,13 +67,6 @@ def test_what_cannot_be_right_is_refused(options: dict[str, Any], option: str) -
 def test_the_options_are_those_of_srv_record() -> None:
     for name, option in specs.WINDOWS_SRV_RECORD.options.items():
         assert option == srv_record.ARGUMENTS[name], name
-    assert all(srv_record.RANGES[name] == limits for name, limits in RANGES.items())
-
-
-def test_the_goal_is_the_one_that_srv_record_makes_of_the_same_options() -> None:
-    options = {name: option.get("default") for name, option in srv_record.ARGUMENTS.items()}
-    options.update(target="kms01.office.lab.test", zone="lab.test", domain="office.lab.test", ttl=60, exclusive=True)
-    assert goal_of(options) == srv_record.goal_of(options)
 
 
 GOAL = Goal(domain="lab.test", hosts=(Host("kms01.lab.test"),))
