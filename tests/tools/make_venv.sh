@@ -13,7 +13,18 @@ usable() {  # a version manager's shim may exist and yet not run, so every candi
     "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
-if ! usable "$venv/bin/python"; then
+apt() {  # output only when it fails: a first `make demo` is to show the demo
+    log=$(mktemp)
+    if ! DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+    rm -f "$log"
+}
+
+# Where ensurepip is missing, `python3 -m venv` leaves an environment without pip behind.
+if ! usable "$venv/bin/python" || ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
     python=
     for candidate in ${PYTHON:-} python3.11 /usr/bin/python3.11 python3.12 python3.13 python3; do
         if usable "$candidate"; then
@@ -28,11 +39,12 @@ if ! usable "$venv/bin/python"; then
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         package=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
-            echo "$python cannot make virtual environments (no ensurepip). On Debian: apt install $package" >&2
+            echo "$python cannot make virtual environments (no ensurepip). On Debian, as root: apt install $package" >&2
             exit 1
         fi
-        apt-get update -q
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$package"
+        echo "Installing $package"
+        apt update
+        apt install -y --no-install-recommends "$package"
     fi
     echo "Creating $venv with $("$python" --version)"
     "$python" -m venv --clear "$venv"
