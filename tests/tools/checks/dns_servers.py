@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import apt
-from .runner import Job, StageError
+from .errors import StageError
+from .runner import Job
 from .tree import ROOT, VENV_BIN
 
 _REQUIREMENTS = ROOT / "requirements" / "gssapi.txt"

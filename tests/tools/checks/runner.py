@@ -17,18 +17,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .errors import StageError
 from .tree import BUILD, CACHE, ROOT, VENV_BIN
 
 SHOWN_LINES = 150
 _PYTEST_CLOSING = re.compile(r"^(?:=+ )?((?:\d+ \w+, )*\d+ passed\b.*? in [\d.]+s)\b")
-
-
-class StageError(Exception):
-    """A stage failed; `output` is what the user should see of it."""
-
-    def __init__(self, message: str, output: str = "") -> None:
-        super().__init__(message)
-        self.output = output
 
 
 def environment() -> dict[str, str]:

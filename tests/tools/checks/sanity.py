@@ -15,11 +15,15 @@ import shutil
 import sys
 from pathlib import Path
 
-from .runner import Job, StageError
+from . import apt
+from .errors import StageError
+from .runner import Job
 from .tree import CACHE, VENV_BIN, copy_tree
 
 # ansible-test keeps its virtual environments below the home folder; this one belongs to the checkout.
 HOME = CACHE / "home"
+# The one program that ansible-test does not get for itself; it leaves that test out where there is none.
+_PROGRAMS = ("shellcheck",)
 _PIP_SETTINGS = (".config/pip", ".pip", ".pip.conf", ".netrc")
 # What a reader of a failed run wants of the output, which is mostly pip's.
 _FINDING = ("ERROR:", "FATAL:", "See documentation")
@@ -28,6 +32,8 @@ _GET_PIP_VERSION = re.compile(r"""pip=['"]([\d.]+)['"]""")
 
 def sanity(job: Job) -> None:
     """Runs every sanity test of the installed ansible-core on a copy of the project's files."""
+    if apt.missing(_PROGRAMS) and apt.may_install():
+        apt.install(job, _PROGRAMS)
     tree = copy_tree("sanity")
     _prepare_home(job)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

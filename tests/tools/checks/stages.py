@@ -11,7 +11,8 @@ import shutil
 from pathlib import Path
 
 from .dns_servers import dns
-from .runner import Job, Stage, StageError
+from .errors import StageError
+from .runner import Job, Stage
 from .sanity import sanity
 from .tree import BUILD, COLLECTION, ROOT, VENV_BIN, copy_tree, module_names, playbook_names, role_names
 

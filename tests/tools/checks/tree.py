@@ -10,6 +10,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from .errors import StageError
+
 ROOT = Path(__file__).resolve().parents[3]
 BUILD = ROOT / ".build"
 CACHE = ROOT / ".cache"
@@ -60,21 +62,30 @@ def copy_tree(name: str) -> Path:
     """
     tree = BUILD / name / _INSIDE
     shutil.rmtree(tree, ignore_errors=True)
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    for entry in sorted(listing.stdout.decode().split("\0")):
+    # git would otherwise refuse a checkout of another user's, as containers often have it.
+    trusted = ("-c", f"safe.directory={ROOT}")
+    listing = _git(*trusted, "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    for entry in sorted(listing.split("\0")):
         source = ROOT / entry
         if entry and source.exists():
             destination = tree / entry
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, destination, follow_symlinks=False)
-    subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True, capture_output=True)
-    subprocess.run(["git", "add", "--all"], cwd=tree, check=True, capture_output=True)
+    _git("init", "--quiet", cwd=tree)
+    _git("add", "--all", cwd=tree)
     return tree
+
+
+def _git(*arguments: str, cwd: Path) -> str:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=cwd, check=False, capture_output=True, encoding="utf-8")
+    except FileNotFoundError:
+        raise StageError("This stage needs git, which is not installed. On Debian, as root: apt install git") from None
+    if done.returncode:
+        raise StageError(
+            f"This stage needs a git clone of the project. git failed: git {' '.join(arguments)}", done.stderr
+        )
+    return done.stdout
 
 
 def module_names() -> list[str]:
