@@ -175,7 +175,7 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(
     assert zones(lab) == before
 
 
-def test_kerberos_options_reach_the_module(lab: Lab, play: Play) -> None:
+def test_kerberos_options_reach_the_module_and_nothing_else(lab: Lab, play: Play) -> None:
     variables = {
         **BY_KEY,
         "publish_dns_tsig_key_name": "",
@@ -183,11 +183,15 @@ def test_kerberos_options_reach_the_module(lab: Lab, play: Play) -> None:
         "publish_dns_gss_tsig": True,
         "publish_dns_gss_hostname": "dc1.corp.example",
         "publish_dns_gss_keytab": "/nowhere/kms.keytab",
+        "publish_dns_gss_principal": "kms-publisher@CORP.EXAMPLE",
+        "publish_dns_gss_password": "Kerberos-5ecret",
     }
-    run = play("winops.kms.publish_dns", limit="kms1", extra_vars=variables, expect="failed")
+    run = play("winops.kms.publish_dns", limit="kms1", extra_vars=variables, verbosity=5, expect="failed")
     (message, _second) = [item["msg"] for item in run.result("kms1")["results"]]
     assert "gss_keytab" in message
     assert "/nowhere/kms.keytab" in message
+    assert "kms-publisher@CORP.EXAMPLE" in run.output
+    assert "Kerberos-5ecret" not in run.output
 
 
 WITHDRAW = [
