@@ -127,7 +127,7 @@ def run_stages(stages: Sequence[Stage]) -> int:
         try:
             stage.action(job)
         except StageError as error:
-            print(f"FAILED {time.monotonic() - started:7.1f} s")
+            print(f"FAILED {time.monotonic() - started:7.1f} s", flush=True)
             _explain(error, job.log)
             return 1
         passed += job.passed
@@ -145,6 +145,8 @@ def _explain(error: StageError, log: Path) -> None:
     lines = error.output.rstrip().splitlines()
     if len(lines) > SHOWN_LINES:
         print(f"[... {len(lines) - SHOWN_LINES} lines more in {log.relative_to(ROOT)}]")
-    print("\n".join(lines[-SHOWN_LINES:]))
+    if lines:
+        print("\n".join(lines[-SHOWN_LINES:]), flush=True)
     print(error, file=sys.stderr)
-    print(f"The whole output is in {log.relative_to(ROOT)}", file=sys.stderr)
+    if log.exists():  # not when the stage failed before its first command
+        print(f"The whole output is in {log.relative_to(ROOT)}", file=sys.stderr)
