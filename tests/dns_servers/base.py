@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,7 +84,7 @@ class Kerberos:
         run_shell(shlex.join([kinit, "-k", "-t", str(account.keytab), account.principal]), environment=environment)
 
 
-class DnsServer:
+class DnsServer(ABC):
     """One server, running while it is used as a context manager.
 
     port: where a client finds it, on 127.0.0.1 and ::1, TCP and UDP. It is that of a proxy that counts.
@@ -130,9 +131,9 @@ class DnsServer:
         """Where that folder lies; None: where temporary files do."""
         return None
 
+    @abstractmethod
     def start(self, stack: contextlib.ExitStack) -> None:
         """Start the server on server_port, and leave on the stack how to stop it."""
-        raise NotImplementedError
 
     @property
     def updates(self) -> int:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ def _applies(words: Iterable[str], build: int) -> bool:
 Handler = Callable[[Instance | None, Instance], Instance | None]
 
 
-class BaseProvider:
+class BaseProvider(ABC):
     """A provider whose methods are looked up in `handlers` (method name -> function of keys and arguments)."""
 
     cim_class: CimClass
@@ -95,9 +96,9 @@ class BaseProvider:
         self.machine = machine
         self.handlers: dict[str, Handler] = {}
 
+    @abstractmethod
     def rows(self) -> Iterable[dict[str, Value]]:
         """The instances; properties that this machine's class lacks are dropped, missing ones become NULL."""
-        raise NotImplementedError
 
     def instances(self) -> Iterable[Instance]:
         names = [field.name for field in self.cim_class.fields]
