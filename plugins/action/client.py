@@ -24,6 +24,7 @@ class ActionModule(LicensingAction):
             key=task.product_key(),
             activate=task.options["activate"],
             leave_alone=tuple(task.options["leave_alone"]),
+            allow_downgrade=task.options["allow_downgrade"],
             **task.given(_OPTIONS),
         )
         wish.check(on_product=task.scope.activation_id is not None)

@@ -23,6 +23,7 @@ _OPTIONS = (
     "dns_publishing",
     "low_priority",
     "firewall",
+    "allow_downgrade",
 )
 
 

@@ -28,6 +28,7 @@ class ActionModule(LicensingAction):
             key_channel=options.get("key_channel"),
             present=options["state"] == "present",
             clear_from_registry=options["clear_from_registry"],
+            allow_downgrade=options["allow_downgrade"],
         )
         wish.check()
         return wish

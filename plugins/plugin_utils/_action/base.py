@@ -110,6 +110,9 @@ class LicensingAction(WsmanAction):
                 "after": {change.setting: change.after for change in outcome.changes},
             },
         }
+        if outcome.changes:
+            was = outcome.before.product
+            result["before"] = license_result(was, outcome.before.service) if was else None
         if outcome.warnings:
             result["warnings"] = outcome.warnings
         if pending:

@@ -36,6 +36,7 @@ PRODUCT_KEY = ArgumentSpec(
         "key_channel": {"type": "str", "choices": ["gvlk", "csvlk", "mak", "retail"], "no_log": False},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "clear_from_registry": {"type": "bool", "default": False},
+        "allow_downgrade": {"type": "bool", "default": False},
     },
     mutually_exclusive=[("key", "gvlk")],
 )
@@ -59,6 +60,7 @@ CLIENT = ArgumentSpec(
         "activate": {"type": "bool", "default": False},
         "leave_alone": {"type": "list", "elements": "str", "choices": ["csvlk", "mak", "retail", "oem"], "default": []},
         "fail_when_pending": {"type": "bool", "default": False},
+        "allow_downgrade": {"type": "bool", "default": False},
     },
     mutually_exclusive=[("key", "gvlk"), ("server", "discover"), ("port", "discover")],
 )
@@ -84,6 +86,7 @@ HOST = ArgumentSpec(
         "low_priority": {"type": "bool"},
         "firewall": {"type": "bool"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "allow_downgrade": {"type": "bool", "default": False},
     },
 )
 

@@ -16,6 +16,7 @@ from .goals import (
     activation_spends,
     gvlk_for,
     key_goal,
+    refuse_downgrade,
     refuse_token_activation,
     require_key,
     require_known_id,
@@ -44,6 +45,7 @@ class ClientWish:
     activation_type: str | None = None
     activate: bool = False
     leave_alone: tuple[str, ...] = ()
+    allow_downgrade: bool = False
 
     def check(self, *, on_product: bool) -> None:
         """Raise InvalidOption for what is wrong whatever the host is like."""
@@ -104,6 +106,7 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
         _refuse_kms_host(wish, state.product)
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if key is not None:
+        refuse_downgrade(state, key, activates=wish.activate, allowed=wish.allow_downgrade)
         goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
     elif wish.activate or (wish.activation_type is not None and not on_product):
         require_key(state)

@@ -115,6 +115,28 @@ def activation_failure(product: Product | None) -> LicensingError | None:
     return LicensingError(f"{message}: {info.message}", remedy=info.remedy, code=info.code, name=info.name)
 
 
+def refuse_downgrade(state: State, key: ProductKey, *, activates: bool, allowed: bool) -> None:
+    """Raise LicensingError where another key would take a licence away that the task may not bring back.
+
+    activates: the task activates the new key.  That is enough where Microsoft is asked, and where the old licence is one
+    for a time; but a client setup key waits for the count of a KMS host, which is less than a licence without an end.
+    The old key can't be put back: Windows shows its last five characters only.
+    """
+    product = state.product
+    if allowed or product is None or not product.licensed or product.partial_product_key in (None, key.partial):
+        return
+    if activates and not (key.is_gvlk and product.days_remaining is None):
+        return
+    until = "for good" if product.days_remaining is None else f"for {product.days_remaining} more days"
+    raise LicensingError(
+        f"{product.name} is licensed {until} by a key of channel {product.channel} that ends in "
+        f"{product.partial_product_key}; the key that ends in {key.partial} would leave it "
+        + ("waiting for a KMS host" if activates else "unlicensed until it is activated"),
+        remedy="Say allow_downgrade: true if that is what you want"
+        + ("" if activates or key.is_gvlk else ", or name the product with activation_id if the key is for an add-on"),
+    )
+
+
 def require_known_id(state: State) -> None:
     """Raise LicensingError when the task names an activation ID that no product of this host has."""
     if state.scope.activation_id and state.product is None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .._cim.session import CimSession
 from .apply import Applier, Outcome
 from .errors import InvalidOption, LicensingError
-from .goals import activation_failure, activation_goal, key_goal, no_key_goal, require_known_id
+from .goals import activation_failure, activation_goal, key_goal, no_key_goal, refuse_downgrade, require_known_id
 from .keys import ProductKey
 from .plan import Goal, Operation, setting_goal
 from .publishing import PublishDomain, write_publish_domains
@@ -36,6 +36,7 @@ class HostWish:
     publish_domains: tuple[PublishDomain, ...] | None = None
     firewall: bool | None = None
     present: bool = True
+    allow_downgrade: bool = False
 
     @property
     def settings(self) -> dict[Setting, int | bool]:
@@ -100,6 +101,7 @@ def present_goals(wish: HostWish, state: State) -> list[Goal]:
     """Key, activation, settings, publish list, firewall, in this order: Windows wants the key before host settings."""
     goals = []
     if wish.key is not None:
+        refuse_downgrade(state, wish.key, activates=wish.activate, allowed=wish.allow_downgrade)
         goals.append(key_goal(wish.key, channel="csvlk", restart=True))
     if wish.activate:
         goals.append(activation_goal(spends=True, restart=True))

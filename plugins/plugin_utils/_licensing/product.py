@@ -18,6 +18,7 @@ from .goals import (
     gvlk_for,
     key_goal,
     no_key_goal,
+    refuse_downgrade,
     refuse_token_activation,
     require_key,
     require_known_id,
@@ -35,6 +36,7 @@ class ProductKeyWish:
     key_channel: str | None = None
     present: bool = True
     clear_from_registry: bool = False
+    allow_downgrade: bool = False
 
     def check(self) -> None:
         """Raise InvalidOption for what is wrong whatever the host is like."""
@@ -61,6 +63,7 @@ def configure_product_key(applier: Applier, wish: ProductKeyWish, *, check: bool
     if not wish.present:
         goals.append(no_key_goal())
     elif key is not None:
+        refuse_downgrade(state, key, activates=False, allowed=wish.allow_downgrade)
         goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
     # Windows does not show whether the registry still has a key: with a key it is cleared when that was installed.
     if wish.clear_from_registry and (not goals or not goals[0].met(state)):

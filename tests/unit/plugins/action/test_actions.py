@@ -195,7 +195,7 @@ def test_a_key_is_in_no_result(typed: str, check: bool, run: Run) -> None:
 
 @pytest.mark.parametrize("where", ["InstallProductKey", "SoftwareLicensingProduct"])
 def test_a_key_that_the_host_repeats_is_hidden(where: str, run: Run) -> None:
-    windows = FakeWindows(keyed_client())
+    windows = FakeWindows(keyed_client(licensed=False))
     windows.fail(where, lambda: CimFault(f"Falsch: {CSVLK.lower()}", code=0xC0DE0001))
     result = run(windows, "host", key=CSVLK)
     assert result["failed"] is True
@@ -445,6 +445,7 @@ def test_marked_values_of_a_playbook_become_plain_before_they_reach_windows(run:
         windows,
         "host",
         key=tag(CSVLK),
+        activate=True,
         port=tag("1789"),
         publish_domains=tag([{"domain": "corp.example", "priority": 1}]),
     )
@@ -458,7 +459,7 @@ def test_marked_values_of_a_playbook_become_plain_before_they_reach_windows(run:
 
 def test_an_unusual_character_is_a_warning(run: Run) -> None:
     odd = "AAAAA-BBBBB-BBBBB-BBBBB-HHHHH"
-    windows = FakeWindows(keyed_client())
+    windows = FakeWindows(keyed_client(licensed=False))
     windows.fail("InstallProductKey", refused(0xC004F050))
     result = run(windows, "product_key", key=odd)
     assert any("A" in warning and "typing error" in warning for warning in result["warnings"])

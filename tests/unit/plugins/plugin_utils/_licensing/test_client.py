@@ -162,7 +162,7 @@ def test_each_drift_of_the_product_is_one_call(drift: dict[str, Any], call: Call
 
 def test_a_mak_becomes_a_kms_client_and_is_activated_though_it_was_licensed() -> None:
     windows = FakeWindows(keyed_mak())
-    outcome = configure(windows, gvlk=True, activate=True)
+    outcome = configure(windows, gvlk=True, activate=True, allow_downgrade=True)
     assert calls(windows) == [("InstallProductKey", {"ProductKey": SERVER_GVLK}), ("Activate", {})]
     assert windows.calls[2].target == CLIENT_ID
     assert outcome.error is None
@@ -350,7 +350,7 @@ def test_machines_of_other_channels_can_be_left_alone(
     machine: dict[str, Any], channels: tuple[str, ...], left: bool
 ) -> None:
     windows = FakeWindows(machine)
-    outcome = configure(windows, gvlk=True, discover=True, activate=True, leave_alone=channels)
+    outcome = configure(windows, gvlk=True, discover=True, activate=True, leave_alone=channels, allow_downgrade=True)
     assert outcome.left_alone is left
     if left:
         assert windows.calls == []
@@ -387,8 +387,8 @@ def test_the_edition_never_comes_from_a_caption() -> None:
 
 def test_the_edition_comes_from_the_name_when_the_family_does_not_tell_it() -> None:
     windows = FakeWindows(keyed_client("WX4NM-KYWYW-QJJR4-XV3QB-6VM33", LicenseFamily=None))
-    configure(windows, gvlk=True)
-    assert calls(windows) == [("InstallProductKey", {"ProductKey": SERVER_GVLK})]
+    configure(windows, gvlk=True, activate=True)
+    assert calls(windows)[0] == ("InstallProductKey", {"ProductKey": SERVER_GVLK})
 
 
 def test_windows_7_tells_its_edition_by_the_family_alone() -> None:
@@ -403,9 +403,39 @@ def test_windows_7_tells_its_edition_by_the_family_alone() -> None:
     windows = FakeWindows(machine, version="6.1.7601.17514")
     windows.missing = {"ProductKeyChannel"}
     windows.known_keys["33PXH-7Y6KF-2VJC9-XBBR8-HVTHH"] = (CLIENT_ID, "Volume:GVLK")
-    configure(windows, gvlk=True)
+    configure(windows, gvlk=True, allow_downgrade=True)
     assert windows.methods == ["InstallProductKey"]
     assert windows.find(CLIENT_ID)["PartialProductKey"] == "HVTHH"
+
+
+@pytest.mark.parametrize(
+    ("machine", "key", "activate", "refused"),
+    [
+        # (what the machine has, the key it gets, whether that is activated by the task, whether it is refused)
+        (keyed_mak(), None, True, "licensed for good by a key of channel Volume:MAK .* waiting for a KMS host"),
+        (keyed_mak(), None, False, "unlicensed until it is activated"),
+        (keyed_mak(licensed=False), None, False, None),
+        (keyed_client(), MAK, False, "licensed for 180 more days by a key of channel Volume:GVLK"),
+        (keyed_client(), MAK, True, None),
+        (keyed_client(licensed=False), MAK, False, None),
+        (keyed_client(), None, False, None),  # the key that is there already
+    ],
+)
+def test_a_licence_is_not_given_up_unless_asked(
+    machine: dict[str, Any], key: str | None, activate: bool, refused: str | None
+) -> None:
+    wish: dict[str, Any] = {"key": key, "key_channel": "mak"} if key else {"gvlk": True}
+    for check in (True, False):
+        windows = FakeWindows(machine)
+        if refused is None:
+            configure(windows, check=check, activate=activate, **wish)
+            continue
+        with pytest.raises(LicensingError, match=refused) as caught:
+            configure(windows, check=check, activate=activate, **wish)
+        assert "allow_downgrade: true" in caught.value.info.remedy
+        assert windows.calls == []
+    windows = FakeWindows(machine)
+    assert configure(windows, activate=activate, allow_downgrade=True, **wish).error is None
 
 
 def test_an_evaluation_edition_has_to_be_converted_first() -> None:

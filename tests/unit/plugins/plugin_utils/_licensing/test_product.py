@@ -50,6 +50,7 @@ def configure(
 ) -> Outcome:
     if isinstance(wish.get("key"), str):
         wish["key"] = ProductKey.parse(wish["key"])
+    wish.setdefault("allow_downgrade", True)
     wanted = ProductKeyWish(**wish)
     wanted.check()
     return configure_product_key(windows.applier(application, activation_id), wanted, check=check)
@@ -257,3 +258,13 @@ def test_token_only_is_refused_unless_licensed() -> None:
     with pytest.raises(LicensingError, match="token"):
         activate(windows)
     assert not activate(FakeWindows(keyed_client(VLActivationTypeEnabled=3))).changed
+
+
+def test_a_key_does_not_take_the_place_of_one_that_is_licensed_unless_asked() -> None:
+    windows = FakeWindows(keyed_client())
+    with pytest.raises(LicensingError, match=r"licensed for 180 more days .* if the key is for an add-on"):
+        configure(windows, key=MAK, allow_downgrade=False)
+    assert windows.calls == []
+    assert configure(windows, key=SERVER_GVLK, allow_downgrade=False).changes == ()
+    # Removing a key says by itself that the licence may go.
+    assert configure(windows, present=False, allow_downgrade=False).changed
