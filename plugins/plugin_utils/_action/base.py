@@ -20,6 +20,7 @@ from .._licensing.hresult import NOT_ENOUGH_COUNT, hex_code
 from .._licensing.keys import ProductKey
 from .._licensing.reading import Reader, Scope, parse_guid
 from .._licensing.report import license_result, threshold_result
+from .exclusive import alone_with
 from .wsman import Work, WsmanAction
 
 _PENDING_CODE = hex_code(NOT_ENOUGH_COUNT)
@@ -92,7 +93,7 @@ class LicensingAction(WsmanAction):
 
     def applier(self, session: CimSession, task: Task, **reading: Any) -> Applier:
         """What carries a plan out for this task."""
-        return Applier(Reader(session, task.scope, **reading))
+        return Applier(Reader(session, task.scope, **reading), alone=alone_with)
 
     def outcome_result(self, outcome: Outcome, *, pending_fails: bool = False) -> dict[str, Any]:
         """The result of a task that may have changed something; the same shape for all modules."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from .._cim.errors import CimError, CimFault, CimTransportError
@@ -44,12 +45,20 @@ class Outcome:
         return bool(self.changes)
 
 
+def _not_kept_apart(state: State) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @dataclass
 class Applier:
-    """Carries out plans on one host.  `pause` waits that many seconds; tests replace it."""
+    """Carries out plans on one host.
+
+    pause: waits that many seconds; alone: keeps other runs off the machine of this state, as long as its context lasts.
+    """
 
     reader: Reader
     pause: Callable[[float], None] = time.sleep
+    alone: Callable[[State], AbstractContextManager[None]] = _not_kept_apart
 
     @property
     def session(self) -> CimSession:
@@ -65,8 +74,16 @@ class Applier:
     def run(self, goals: Sequence[Goal], state: State, *, check: bool) -> Outcome:
         """Bring the goals about.  A fault ends it early; what changed until then is in the outcome, with the error.
 
+        What uses up an activation is done by one run at a time, and only if no other has done it since `state` was
+        read.
         Raises CimTransportError when the host can't be reached any more.
         """
+        if check or not any(goal.spends for goal in unmet(goals, state)):
+            return self._run(goals, state, check=check)
+        with self.alone(state):
+            return self._run(goals, self.reader.read(), check=False)
+
+    def _run(self, goals: Sequence[Goal], state: State, *, check: bool) -> Outcome:
         plan = unmet(goals, state)
         try:
             for goal in goals:

@@ -118,8 +118,8 @@ def activation_failure(product: Product | None) -> LicensingError | None:
 def refuse_downgrade(state: State, key: ProductKey, *, activates: bool, allowed: bool) -> None:
     """Raise LicensingError where another key would take a licence away that the task may not bring back.
 
-    activates: the task activates the new key.  That is enough where Microsoft is asked, and where the old licence is one
-    for a time; but a client setup key waits for the count of a KMS host, which is less than a licence without an end.
+    activates: the task activates the new key.  That is enough where Microsoft is asked, and where the old licence ends
+    some day; but a client setup key waits for the count of a KMS host, which is less than a licence without an end.
     The old key can't be put back: Windows shows its last five characters only.
     """
     product = state.product

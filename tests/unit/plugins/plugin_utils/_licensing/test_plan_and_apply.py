@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
@@ -384,25 +385,61 @@ def test_a_lost_refresh_is_just_sent_again() -> None:
 
 def test_a_host_that_is_gone_after_a_lost_answer_is_unreachable_and_the_user_knows_that_something_was_sent() -> None:
     windows = FakeWindows(keyed_host(licensed=False))
-    windows.fail("Activate", dropped)
-    applier = windows.applier()
-    state = applier.reader.read()
-    windows.fail("SoftwareLicensingService", no_answer, times=99)
+    windows.fail("Activate", lambda: _and_gone(windows, times=99))
     with pytest.raises(CimTimeoutError) as caught:
-        applier.run([activation_goal(spends=True)], state, check=False)
+        run(windows, activation_goal(spends=True))
     assert caught.value.outcome_unknown
     assert windows.methods == ["Activate"]
 
 
 def test_a_host_that_comes_back_while_it_is_waited_for_is_read() -> None:
     windows = FakeWindows(keyed_host(licensed=False))
-    windows.fail("Activate", dropped, done=True)
-    applier = windows.applier()
-    state = applier.reader.read()
-    windows.fail("SoftwareLicensingService", no_answer, times=2)
-    outcome = applier.run([activation_goal(spends=True)], state, check=False)
+    windows.fail("Activate", lambda: _and_gone(windows, times=2), done=True)
+    outcome = run(windows, activation_goal(spends=True))
     assert outcome.error is None
     assert len(windows.waits) == 3
+
+
+def _and_gone(windows: FakeWindows, *, times: int) -> CimError:
+    """The answer is lost, and the next reads find no host."""
+    windows.fail("SoftwareLicensingService", no_answer, times=times)
+    return dropped()
+
+
+# --- several runs at once -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spends", [True, False])
+def test_what_another_run_has_done_meanwhile_is_not_done_again_when_it_would_cost_an_activation(spends: bool) -> None:
+    windows = FakeWindows(keyed_host(licensed=False))
+    applier = windows.applier()
+    before = applier.reader.read()
+    kept_apart: list[str] = []
+
+    @contextmanager
+    def the_other_first(state: State) -> Iterator[None]:
+        assert state is before
+        windows.find(HOST_ID).update(LicenseStatus=1)
+        kept_apart.append("in")
+        yield
+        kept_apart.append("out")
+
+    applier.alone = the_other_first
+    outcome = applier.run([activation_goal(spends=spends)], before, check=False)
+    assert windows.methods == ([] if spends else ["Activate"])
+    assert kept_apart == (["in", "out"] if spends else [])
+    assert outcome.error is None
+    assert outcome.changed is not spends
+
+
+def test_a_prediction_and_a_converged_run_wait_for_nobody() -> None:
+    def never(state: State) -> AbstractContextManager[None]:
+        raise AssertionError("it waits")
+
+    for licensed, check in ((False, True), (True, False)):
+        applier = FakeWindows(keyed_host(licensed=licensed)).applier()
+        applier.alone = never
+        applier.run([activation_goal(spends=True)], applier.reader.read(), check=check)
 
 
 def test_a_call_that_never_left_is_unreachable_not_unknown() -> None:
