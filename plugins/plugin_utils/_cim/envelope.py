@@ -28,7 +28,7 @@ from .namespaces import (
     WSMAN_MICROSOFT,
     XSI,
 )
-from .schema import NO_TYPES, Reference, Value, check_identifier
+from .schema import NO_TYPES, TEXT, Reference, Value, check_identifier
 
 __all__ = [
     "ACTION_CREATE",
@@ -41,6 +41,7 @@ __all__ = [
     "MAX_ENVELOPE_SIZE",
     "build",
     "enumerate_body",
+    "escape",
     "input_body",
     "instance_body",
     "message_id",
@@ -198,7 +199,7 @@ def _content(value: Any, cim_type: str, what: str, lines: bool) -> str:
         if value < timedelta(0):
             raise ValueError(f"{what}: a negative interval cannot be sent")
         return f'<c:Interval xmlns:c="{CIM_COMMON}">{_interval_text(value)}</c:Interval>'
-    return escape(_plain_text(value, what), what, lines=lines)
+    return escape(_plain_text(value, what), what, lines=lines or cim_type == TEXT)
 
 
 def _elements(name: str, value: Value, cim_type: str, *, nil: str, lines: bool) -> str:
@@ -234,7 +235,10 @@ def _typed_elements(
 def input_body(
     method: str, class_uri: str, parameters: Mapping[str, Value], types: Mapping[str, str] = NO_TYPES
 ) -> str:
-    """Body of an Invoke.  A ``None`` parameter is left out; a method without parameters gets the empty element."""
+    """Body of an Invoke.  A ``None`` parameter is left out; a method without parameters gets the empty element.
+
+    Tabs and line breaks are refused, but in a parameter of type :data:`.schema.TEXT`, where they arrive as they are.
+    """
     check_identifier(method, "method")
     inner = _typed_elements(parameters, types)
     return f'<p:{method}_INPUT xmlns:p="{escape(class_uri, "class")}">{inner}</p:{method}_INPUT>'

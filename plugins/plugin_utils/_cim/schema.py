@@ -14,12 +14,15 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Union
 
-__all__ = ["UNSET_UINT32", "CimClass", "Instance", "Reference", "Value", "none_if_unset"]
+__all__ = ["TEXT", "UNSET_UINT32", "CimClass", "Instance", "Reference", "Value", "none_if_unset"]
 
 WMI_URI_BASE = "http://schemas.microsoft.com/wbem/wsman/1/wmi/"
 
 # WMI providers write the unsigned form of -1 for "there is no such number".
 UNSET_UINT32 = 0xFFFFFFFF
+
+#: Type of a method parameter: a CIM string that is a whole text, so that it may have tabs and line breaks.
+TEXT = "text"
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _NAMESPACE = re.compile(r"[A-Za-z0-9_]+(/[A-Za-z0-9_]+)*\Z")
@@ -45,7 +48,8 @@ class CimClass:
             ``sint8`` to ``sint64``, ``real32``, ``real64``, ``char16``, ``datetime``, ``interval``, ``reference``); an
             array has ``[]`` behind the type.  Properties that are not listed are read as text.
         keys: names of the key properties; empty for a class without instances or whose keys are not documented.
-        methods: method name -> types of its parameters, in and out.  Only what is not a plain string need be there.
+        methods: method name -> types of its parameters, in and out.  Only what is not a plain string need be there;
+            a string that may have several lines is of type :data:`TEXT`.
     """
 
     namespace: str

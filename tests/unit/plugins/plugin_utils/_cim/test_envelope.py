@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.winops.kms.plugins.plugin_utils._cim import envelope
-from ansible_collections.winops.kms.plugins.plugin_utils._cim.schema import Reference
+from ansible_collections.winops.kms.plugins.plugin_utils._cim.schema import TEXT, Reference
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._cim.scripted import NAMESPACES as NS
 
 URI = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/Demo"
@@ -148,6 +148,27 @@ def test_refusal_does_not_quote_the_value() -> None:
 def test_properties_may_have_line_breaks_and_keep_them() -> None:
     body = envelope.instance_body("Demo", URI, {"Text": "a\r\nb\tc"})
     assert built(body)[1][0][0].text == "a\r\nb\tc"
+
+
+LINES = '<a>\r\n\t"b" & c\rd\ne</a>'
+
+
+def test_a_parameter_that_is_a_text_keeps_its_tabs_and_line_breaks() -> None:
+    sent = envelope.input_body("Install", URI, {"License": LINES}, {"License": TEXT})
+    # A carriage return that is not written as a reference becomes a line feed on the way.
+    assert "\r" not in sent
+    assert sent.count("&#13;") == 2
+    assert built(sent)[1][0][0].text == LINES
+
+
+def test_only_a_text_may_have_lines_and_no_other_control_character() -> None:
+    with pytest.raises(ValueError, match="License"):
+        envelope.input_body("Install", URI, {"License": LINES})
+    with pytest.raises(ValueError, match="License"):
+        envelope.input_body("Install", URI, {"License": LINES}, {"License": "string"})
+    for character in "\0\x0b\x1f\x7f":
+        with pytest.raises(ValueError, match="License"):
+            envelope.input_body("Install", URI, {"License": f"a{character}"}, {"license": TEXT})
 
 
 @pytest.mark.parametrize(
