@@ -223,8 +223,30 @@ options:
   timeout:
     description:
       - How many seconds to wait for a connection to the DNS server, and again for each of its answers.
+      - With O(gss_tsig=true), also how many seconds Kerberos may take to get a ticket, whatever its own configuration
+        says of a Kerberos server that does not answer.
     type: int
     default: 10
+  nameservers:
+    description:
+      - When all else is done, ask every name server of the zone whether it answers as wanted for the hosts of this
+        task. See RV(nameservers) and RV(nameservers_agree) for the answers. Nothing is changed or waited for by this,
+        and the task does not fail by what they answer.
+      - The name servers are those of the zone's NS records. They and their addresses, IPv4 and IPv6, are looked up at
+        the DNS server that is updated, or by this machine's resolver where that server does not hold the names.
+      - They are asked at the port O(server_port) over TCP without a signature, and must let the machine ask that runs
+        the module. Only the address that is updated is asked with the key or ticket.
+      - A secondary server gets a change a moment later. A task that is repeated with C(until) waits for it, since a
+        task that has nothing to change sends no update.
+    type: bool
+    default: false
+  nameservers_except:
+    description:
+      - Names or addresses of name servers that O(nameservers) leaves out, such as those that cannot be reached from
+        here.
+    type: list
+    elements: str
+    default: []
 requirements:
   - dnspython >= 2.1 on the machine that runs the module
   - gssapi (the Python library) there too, for O(gss_tsig=true). Debian has it as python3-gssapi. From PyPI it is built
@@ -238,6 +260,11 @@ notes:
     one properly, as there are DNS servers that do not. RV(verified) tells, and there is a warning. Success of an update
     is never believed in any case, but looked for by reading again.
 seealso:
+  - ref: Publishing KMS hosts in DNS <ansible_collections.winops.kms.docsite.dns_guide>
+    description: How to set up BIND, Knot DNS, PowerDNS, Samba and Windows for this module, with least privilege.
+  - module: winops.kms.windows_srv_record
+    description: The same on a Windows DNS server over WinRM.
+  - module: winops.kms.discovery_info
   - module: winops.kms.host
   - module: community.general.nsupdate
     description: Manages whole record sets of any type.
@@ -297,6 +324,21 @@ EXAMPLES = r"""
     tsig_key_secret: "{{ vault_kms_publisher_secret }}"
   delegate_to: localhost
   diff: true
+
+- name: Publish, and wait until every name server of the zone has the record
+  winops.kms.srv_record:
+    zone: contoso.com
+    target: kms01.contoso.com
+    server: ns1.contoso.com
+    tsig_key_name: kms-publisher
+    tsig_key_secret: "{{ vault_kms_publisher_secret }}"
+    nameservers: true
+    nameservers_except: [ns-backup.contoso.com]
+  delegate_to: localhost
+  register: published
+  until: published.nameservers_agree
+  retries: 12
+  delay: 10
 
 - name: Take a KMS host out, whatever its port
   winops.kms.srv_record:
@@ -376,6 +418,51 @@ verified:
   returned: success
   type: bool
   sample: true
+nameservers:
+  description:
+    - How the name servers of the zone answer, an entry for each address. Sorted by name, IPv4 first.
+    - Empty without O(nameservers=true).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name server, without the final dot.
+      type: str
+      sample: ns2.contoso.com
+    address:
+      description: Its address. Empty if it has none, or was left out by its name.
+      type: str
+      sample: 192.0.2.54
+    status:
+      description:
+        - V(as_wanted) if it has the records of the hosts of this task as wanted, V(differs) if it does not,
+          V(not_authoritative) if it does not hold the zone, V(no_answer) if no usable answer came, V(no_route) if the
+          machine that runs the module has no network for addresses of this kind, V(no_address) if there is no address,
+          V(left_out) if it is in O(nameservers_except).
+      type: str
+      sample: differs
+    records:
+      description: The record set that it answers with, in the form of RV(records).
+      type: list
+      elements: dict
+      sample: []
+    message:
+      description: What happened. Empty with V(as_wanted) and V(left_out).
+      type: str
+      sample: "The name server ns2.contoso.com (192.0.2.54, port 53) answers for contoso.com: no record at all."
+    remedy:
+      description: The next step. Empty with V(as_wanted) and V(left_out).
+      type: str
+      sample: Check that the primary notifies it and lets it transfer the zone.
+nameservers_agree:
+  description:
+    - Whether every name server that was not left out answers as wanted. An address without a route does not count if
+      another address of the same server was asked.
+    - V(null) without O(nameservers=true).
+  returned: success
+  type: bool
+  sample: true
 error:
   description: What went wrong.
   returned: failure
@@ -425,6 +512,7 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
     is_address,
     server_name,
 )
+from ansible_collections.winops.kms.plugins.module_utils._dns.nameservers import look, troubles
 from ansible_collections.winops.kms.plugins.module_utils._dns.options import goal_of
 from ansible_collections.winops.kms.plugins.module_utils._dns.update import Outcome, ensure
 from ansible_collections.winops.kms.plugins.module_utils._dns.zone import primary_of
@@ -463,6 +551,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "gss_ccache": {"type": "str"},
     "gss_hostname": {"type": "str"},
     "timeout": {"type": "int", "default": 10},
+    "nameservers": {"type": "bool", "default": False},
+    "nameservers_except": {"type": "list", "elements": "str", "default": []},
 }
 
 # What signs, and what belongs to it; empty texts count as not given.
@@ -507,6 +597,8 @@ def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[st
     host = server_name(params["server"]) if params["server"] else primary_of(goal.domain, goal.zone, timeout=timeout)
     server = Server(host, params["server_port"], timeout, credential)
     outcome = ensure(server, goal, check=check, probe=params["probe"])
+    left_out = params["nameservers_except"]
+    views = look(server, goal, outcome.zone, left_out=left_out) if params["nameservers"] else None
     result = {
         "changed": outcome.changed,
         "records": [record.as_result() for record in outcome.records],
@@ -517,6 +609,8 @@ def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[st
         "refreshed": outcome.refreshed,
         "may_update": outcome.may_update,
         "verified": credential.signs and not server.unproven,
+        "nameservers": [view.as_result() for view in views or ()],
+        "nameservers_agree": None if views is None else not troubles(views),
         "diff": {
             "before": outcome.before,
             "after": outcome.after,

@@ -51,6 +51,10 @@ class Peer(Protocol):
     def label(self) -> str:
         """What messages call it."""
 
+    @property
+    def timeout(self) -> float:
+        """How many seconds to wait for anything."""
+
     def ask(self, message: dns.message.Message) -> bytes:
         """Send the message as it is; the answer to it as it came. Raises TransportError."""
 

@@ -82,6 +82,11 @@ class Server:
         where = "" if address == self.host else f" ({address})"
         return f"the DNS server {self.host}{where} at port {self.port}"
 
+    @property
+    def address(self) -> str | None:
+        """The address on which it has answered; None before the first answer."""
+        return self._address[1] if self._address else None
+
     def exchange(self, message: dns.message.Message) -> Answer:
         """Sign and send the message and return the answer to it.
 

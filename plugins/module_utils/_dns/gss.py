@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import threading
 import time
 import traceback
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from .credentials import Peer
 from .errors import (
@@ -26,6 +27,7 @@ from .errors import (
     GSS_UPDATE_RCODES,
     TKEY_ERRORS,
     TKEY_OTHER,
+    DnsError,
     Explanation,
     InputError,
     KerberosError,
@@ -51,6 +53,7 @@ _KERBEROS = "1.2.840.113554.1.2.2"
 
 _MOST_ROUNDS = 6
 _LIFETIME = 3600
+Result = TypeVar("Result")
 Library = Any  # the module `gssapi`: it may be missing, and not every release of it has types
 
 
@@ -173,6 +176,15 @@ class GssCredential:
         """Whose ticket it is, once that is known."""
         self._initiator = initiator
 
+    def too_slow(self, service: str, seconds: float) -> KerberosError:
+        """The exception for Kerberos servers that have not answered in time."""
+        return KerberosError(
+            "KDC_TIMEOUT",
+            f"No Kerberos session with {service}: no ticket for {self.label} came within {seconds:g} s.",
+            "A firewall may drop what is sent to the Kerberos server (domain controller): check that its port 88, UDP "
+            "and TCP, can be reached from here, and the servers in /etc/krb5.conf. If it is only slow, raise timeout.",
+        )
+
     def explain(self, code: int, text: str, service: str) -> KerberosError:
         """The exception for a minor code. text: the library's own, used when the code is not in the table."""
         if self._keytab and code in (CACHE_EMPTY, CACHE_MISSING):
@@ -207,6 +219,29 @@ def checked_host(text: str) -> str:
 def _printable(text: str) -> str:
     """One line of plain characters, not too long."""
     return "".join(character if " " <= character <= "~" else " " for character in text)[:200].strip(" .")
+
+
+def _within(seconds: float, work: Callable[[], Result]) -> Result | None:
+    """What the work returns or raises; None when it takes longer.
+
+    It is not ended then. The Kerberos library cannot be interrupted and asks a server that does not answer for about a
+    minute. It works on without holding anything up, and ends with the process at the latest.
+    """
+    results: list[Result] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if errors:
+        raise errors[0]
+    return results[0] if results else None
 
 
 class _Session:
@@ -248,18 +283,24 @@ class _Negotiation:
         self.service = f"DNS/{self.host}"
 
     def run(self) -> dns.tsig.Key:
+        result = _within(self.peer.timeout, self._begin)
+        if result is None:
+            raise self.credential.too_slow(self.service, self.peer.timeout)
+        if isinstance(result, DnsError):
+            raise result
+        return self._agree(*result)
+
+    def _begin(self) -> tuple[Any, bytes | None] | DnsError:
+        """A context and its first token, or what has gone wrong. Here alone, Kerberos servers are asked."""
         try:
             # Both mechanisms, since SPNEGO needs one to lead to.
             handle = self.credential.acquire(self.library, _SPNEGO, _KERBEROS)
             self.credential.learned(str(handle.name))
             context = self._context(handle, _SPNEGO)
-            token: bytes | None = context.step()
+            return context, context.step()
         except self.library.exceptions.GSSError as error:
-            failure = self._failure(error)
-        else:
-            return self._agree(context, token)
-        # Outside of the except clause: the library's exception must not travel along as context.
-        raise failure
+            # Returned and not raised: the library's exception must not travel along as context.
+            return self._failure(error)
 
     def _context(self, handle: Any, mechanism: str) -> Any:
         flag = self.library.RequirementFlag

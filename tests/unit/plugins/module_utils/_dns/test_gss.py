@@ -146,6 +146,7 @@ class DnsPeer:
     """Answers TKEY queries. answers: the token of each, or how the answer is made."""
 
     label = "the DNS server dc1.lab.test at port 53"
+    timeout = 10.0
 
     def __init__(self, *answers: bytes | Callable[[dns.message.Message], Any], host: str = "DC1.lab.test") -> None:
         self.host = host
