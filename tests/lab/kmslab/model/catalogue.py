@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import functools
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,12 @@ class Edition:
     builds: Builds
     threshold: int
     gvlk: str = field(repr=False)
+    """Empty for an edition that Microsoft has no client setup key for."""
+
+    @property
+    def evaluation(self) -> bool:
+        """An evaluation edition: it takes no key but that of its medium."""
+        return self.edition_id.endswith("Eval")
 
 
 @dataclass(frozen=True)
@@ -132,14 +138,17 @@ class Catalogue:
 
     def hostable(self, edition: Edition, release: Release) -> list[KmsGroup]:
         """The KMS host key groups that may be installed on this machine."""
-        if edition.edition_id in self.never_hosts:
+        if edition.evaluation or edition.edition_id in self.never_hosts:
             return []
         return [group for group in self.groups.values() if release.release in group.hosts]
 
-    def covers(self, group: KmsGroup, *, host: Release, patched: bool, client: Release) -> bool:
-        """Whether a host of this release with a key of this group activates that client."""
-        missing = client.release in self.host_updates.get(host.release, {}) and not patched
-        return client.release in group.activates and not missing
+    def covers(self, group: KmsGroup, *, host: Release, updated: Callable[[str], bool], client: Release) -> bool:
+        """Whether a host of this release with a key of this group activates that client.
+
+        `updated` tells whether the host has an update or a later one.
+        """
+        needed = self.host_updates.get(host.release, {}).get(client.release)
+        return client.release in group.activates and (needed is None or updated(needed))
 
 
 def _edition(row: Mapping[str, str]) -> Edition:

@@ -23,16 +23,17 @@ import dns.tsig
 
 from ..cim import MachineView, WmiError
 from ..dns import DnsServer, Grant, Record, Zone, build_zone
-from . import codes, kms
+from . import codes, events, kms, office
 from .catalogue import Catalogue
-from .keys import RETAIL_MEDIA_KEY, Key, KeyBook
-from .machine import License, Machine, Product
+from .keys import EVALUATION_MEDIA_KEY, RETAIL_MEDIA_KEY, Key, KeyBook
+from .machine import ClientState, License, Machine, Product
 from .registry import SPP_KEY
 from .spec import EstateError, EstateSpec, ZoneSpec, parse_estate, read_estate
 
 _FIRST_ADDRESS = ipaddress.IPv4Address("198.18.0.10")  # RFC 2544 test network
 _TIME_STAMP_EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.timezone.utc)
 _AUTOMATIC_TRIES_WITHOUT_CHANGE = codes.MINUTES_PER_DAY
+_EVENTS_SHOWN = 50
 
 
 class Estate:
@@ -69,6 +70,9 @@ class Estate:
     def _build(self) -> None:
         spec = copy.deepcopy(self.spec)
         self.minute = 0
+        self._real_time = str(spec.clock) == "now"
+        if self._real_time:
+            spec.clock = datetime.datetime.now(datetime.timezone.utc).isoformat()
         try:
             self._epoch = datetime.datetime.fromisoformat(str(spec.clock).replace("Z", "+00:00"))
         except ValueError:
@@ -93,19 +97,23 @@ class Estate:
         )
         for machine in self.machines.values():
             self._prepare(machine)
+            self._prepare_office(machine)
         self.dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
         self._views: dict[str, dict[tuple[str, str], Any]] = {}
         self._running = False
 
     def _key(self, spec: Any) -> Key:
-        if spec.channel == "csvlk" and spec.group not in self.catalogue.groups:
-            raise EstateError(f"a host key's group is one of {', '.join(self.catalogue.groups)}, not {spec.group!r}")
+        groups = {**self.catalogue.groups, **office.groups()}
+        if spec.channel == "csvlk" and spec.group not in groups:
+            raise EstateError(f"a host key's group is one of {', '.join(groups)}, not {spec.group!r}")
+        for_office = frozenset(spec.editions) & set(office.products())
         default = {"csvlk": 10, "mak": 50}.get(spec.channel)
         return Key(
             spec.key,
             spec.channel,
-            group=self.catalogue.groups[spec.group] if spec.group else None,
-            edition_ids=frozenset(spec.editions),
+            group=groups[spec.group] if spec.group else None,
+            edition_ids=frozenset(spec.editions) - for_office,
+            office=for_office,
             activations=default if spec.activations is None else spec.activations,
             hosts=spec.hosts,
             blocked=spec.blocked,
@@ -117,6 +125,7 @@ class Estate:
         text = machine.spec.key
         if text is None and machine.spec.media != "none":
             text = machine.edition.gvlk if machine.spec.media == "volume" else RETAIL_MEDIA_KEY
+            text = EVALUATION_MEDIA_KEY if machine.edition.evaluation else text
         if text is None:
             return
         key = self.keys.find(text)
@@ -125,6 +134,15 @@ class Estate:
                 f"machine {machine.name}: its key does not exist in this estate or is for another edition"
             )
         product = machine.install(key)
+        if product is None:
+            raise EstateError(f"machine {machine.name}: it has no licence that its key is for")
+        if key.channel == "evaluation":
+            product.license = License("evaluation", codes.EVALUATION)
+            return
+        if machine.spec.ad_object and key.channel == "gvlk":
+            product.license = License("kms", codes.KMS_VALIDITY)
+            product.activation_type, product.ad_object = 1, machine.spec.ad_object
+            return
         if not machine.spec.licensed:
             return
         if key.channel == "gvlk":
@@ -136,6 +154,27 @@ class Estate:
         machine.license_permanently(product)
         if key.channel == "csvlk":
             kms.host_becomes_ready(machine)
+
+    def _prepare_office(self, machine: Machine) -> None:
+        """Install the keys of Office that the machine comes with; `office_licensed` activates them."""
+        spec = machine.spec
+        texts = [office.products()[name].gvlk for name in spec.office] if spec.office_media == "volume" else []
+        for text in [*texts, *spec.office_keys]:
+            key = self.keys.find(text)
+            row = machine.install(key) if key is not None and (key.office or key.group) else None
+            if key is None or row is None or row.application != codes.OFFICE_APPLICATION:
+                raise EstateError(
+                    f"machine {machine.name}: office_keys: a key does not exist in this estate or is for no Office "
+                    "product of the machine"
+                )
+            if not spec.office_licensed:
+                continue
+            if key.channel == "gvlk":
+                row.license, row.activation_type = License("kms", codes.KMS_VALIDITY), 2
+                row.client.next_try = codes.RENEWAL_INTERVAL
+                continue
+            key.spend(machine.name)
+            machine.license_permanently(row)
 
     def _tsig_keys(self) -> list[dns.tsig.Key]:
         return [
@@ -187,7 +226,7 @@ class Estate:
         self.dns.start()
         with self.lock:
             for machine in self.machines.values():
-                if machine.kms_product and machine.sppsvc.state == "Running":
+                if machine.kms_products and machine.sppsvc.state == "Running":
                     kms.publish(self.network, machine)
 
     def stop(self) -> None:
@@ -239,7 +278,8 @@ class Estate:
 
     def now(self, machine: Machine | None = None) -> datetime.datetime:
         """The simulated time (of one machine's clock)."""
-        return self._epoch + datetime.timedelta(minutes=machine.own_clock if machine else self.minute)
+        epoch = datetime.datetime.now(datetime.timezone.utc) if self._real_time else self._epoch
+        return epoch + datetime.timedelta(minutes=machine.own_clock if machine else self.minute)
 
     def _hour(self) -> int:
         """The simulated time in hours since 1601, as DNS servers of Windows count it."""
@@ -295,28 +335,37 @@ class Estate:
         self.minute = end
         if minutes:
             for machine in self.machines.values():
-                if machine.sppsvc.state != "Stopped" and not machine.kms_product:
+                if machine.sppsvc.state != "Stopped" and not machine.kms_products:
                     machine.sppsvc.state = "Stopped"  # it stops when idle
 
     def _tick(self, machine: Machine, failed: dict[str, int]) -> None:
-        host, client = machine.host, machine.client
+        host = machine.host
         if host.republish_at is not None and host.republish_at <= self.minute:
             host.republish_at = self.minute + codes.DNS_REPUBLISH
-            if machine.power and machine.kms_product and machine.sppsvc.state == "Running":
+            if machine.power and machine.kms_products and machine.sppsvc.state == "Running":
                 kms.publish(self.network, machine)
-        product = machine.primary
+        self._try_again(machine, machine.primary, machine.client, failed)
+        for product in machine.products:
+            if product.application == codes.OFFICE_APPLICATION:
+                self._try_again(machine, product, product.client, failed)
+
+    def _try_again(
+        self, machine: Machine, product: Product | None, client: ClientState, failed: dict[str, int]
+    ) -> None:
+        """A KMS client's own attempt to activate or renew, when it is due."""
         if client.next_try is None or client.next_try > self.minute:
             return
-        if not machine.power or product is None or product.channel != "gvlk":
+        if not machine.power or product is None or product.key is None or product.channel != "gvlk":
             client.next_try = self.minute + codes.MINUTES_PER_DAY if product else None
             return
+        name = f"{machine.name} {product.id}"
         try:
             kms.activate_client(self.network, machine, product)
-            failed.pop(machine.name, None)
+            failed.pop(name, None)
         except WmiError:
             # A client that fails again and again tries every two hours; the lab does so once a day to stay quick.
-            failed[machine.name] = failed.get(machine.name, 0) + 1
-            if failed[machine.name] > 12:
+            failed[name] = failed.get(name, 0) + 1
+            if failed[name] > 12:
                 client.next_try = self.minute + _AUTOMATIC_TRIES_WITHOUT_CHANGE
 
     # -- DNS -------------------------------------------------------------------------------------------------------
@@ -393,6 +442,9 @@ class Estate:
 def _due(machine: Machine) -> Iterator[int]:
     if machine.client.next_try is not None:
         yield machine.client.next_try
+    for product in machine.products:
+        if product.client.next_try is not None:
+            yield product.client.next_try
     if machine.host.republish_at is not None:
         yield machine.host.republish_at
 
@@ -439,7 +491,7 @@ def _record_from_json(record: Mapping[str, Any]) -> Record:
 def _describe(machine: Machine) -> dict[str, Any]:
     row = machine.primary
     status, reason, left = row.license.status(machine.minute) if row else (0, codes.NO_KEY, 0)
-    host_row = machine.kms_product
+    host_row = kms.counting(machine)
     fixed = machine.fixed_host(row)
     return {
         "name": machine.name,
@@ -476,8 +528,8 @@ def _describe(machine: Machine) -> dict[str, Any]:
         },
         "host": {
             "is_kms_host": host_row is not None,
-            "current_count": None if kms.current_count(machine) == codes.NONE_UINT32 else kms.current_count(machine),
-            "required_count": None if host_row is None else kms.required_count(machine),
+            "current_count": _number(kms.current_count(machine, kms.counting(machine))),
+            "required_count": _number(kms.required_count(machine, kms.counting(machine))),
             "listening_port": machine.number("KeyManagementServiceListeningPort"),
             "effective_port": machine.host.config.port,
             "activation_interval": machine.number("VLActivationInterval", codes.ACTIVATION_INTERVAL),
@@ -486,7 +538,7 @@ def _describe(machine: Machine) -> dict[str, Any]:
             "publish_domains": machine.setting("DnsDomainPublishList"),
             "low_priority": bool(machine.number("EnableKmsLowPriority")),
             "restart_pending": host_row is not None and machine.host.config != machine.host_config(),
-            "counters": dict(machine.host.counters),
+            "counters": dict(machine.host.count.counters),
             "published": dict(machine.host.published),
         },
         "firewall": {rule.name: rule.enabled for rule in machine.firewall.values()},
@@ -504,8 +556,13 @@ def _describe(machine: Machine) -> dict[str, Any]:
         "internet": machine.internet,
         "clock_offset_minutes": machine.clock_offset,
         "patched": machine.patched,
-        "events": [dict(event) for event in machine.events[-50:]],
+        "updates": list(machine.updates),
+        "events": [dict(event) for event in list(machine.events)[-_EVENTS_SHOWN:]],
     }
+
+
+def _number(value: int) -> int | None:
+    return None if value == codes.NONE_UINT32 else value
 
 
 def _describe_product(machine: Machine, product: Product) -> dict[str, Any]:
@@ -515,6 +572,8 @@ def _describe_product(machine: Machine, product: Product) -> dict[str, Any]:
         "id": product.id,
         "name": product.name,
         "description": product.description,
+        "application": product.application,
+        "family": product.family,
         "channel": product.channel_name,
         "partial_product_key": product.key.partial if product.key else None,
         "status": codes.STATUS_WORDS[status],
@@ -525,6 +584,9 @@ def _describe_product(machine: Machine, product: Product) -> dict[str, Any]:
         "kms_port": machine.number("KeyManagementServicePort", product=product),
         "lookup_domain": product.lookup_domain,
         "activation_type": machine.number("VLActivationType", product=product),
+        "kms_host": machine.client_of(product).last_host,
+        "current_count": _number(kms.current_count(machine, product)),
+        "requests": dict(machine.count_of(product).counters) if product in machine.kms_products else None,
     }
 
 
@@ -549,6 +611,16 @@ def _patch_service(machine: Machine, value: Mapping[str, Any]) -> None:
         machine.sppsvc.state = "Stopped"
     elif state == "Running":
         machine.sppsvc.start()
+
+
+def _patch_services(machine: Machine, value: Mapping[str, Mapping[str, Any]]) -> None:
+    """{"W32Time": {"start_mode": "Disabled", "state": "Stopped"}}"""
+    for name, wanted in value.items():
+        service = machine.services.get(name.lower())
+        if service is None:
+            raise ValueError(f"no service {name}; services: {', '.join(machine.services)}")
+        service.start_mode = wanted.get("start_mode", service.start_mode)
+        service.state = wanted.get("state", service.state)
 
 
 def _patch_registry(machine: Machine, value: Mapping[str, Any]) -> None:
@@ -600,6 +672,8 @@ _PATCHES: dict[str, Any] = {
     "internet": _attribute("internet", bool),
     "dns": _attribute("dns", bool),
     "patched": _attribute("patched", bool),
+    "updates": _attribute("listed_updates", list),
+    "services": _patch_services,
     "firewall_on": _attribute("firewall_on", bool),
     "host_caching": _attribute("host_caching", bool),
     "cmid": _attribute("cmid", str),
@@ -615,4 +689,5 @@ _PATCHES: dict[str, Any] = {
     "grace_minutes_left": _patch_minutes_left,
     "kms_server": _patch_text_setting("KeyManagementServiceName"),
     "kms_port": _patch_text_setting("KeyManagementServicePort"),
+    "add_events": events.add_events,
 }

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from . import office
 from .catalogue import Catalogue, Edition, KmsGroup, Release
 from .codes import HOST_KEY_USED_UP, KEY_BLOCKED, MAK_USED_UP
 
@@ -20,12 +21,16 @@ _SHAPE = re.compile(r"[BCDFGHJKMNPQRTVWXY2346789]{5}(-[BCDFGHJKMNPQRTVWXY2346789
 #: The key of every retail medium in the lab (plainly invented).
 RETAIL_MEDIA_KEY = "N4444-44444-44444-44444-RT444"
 
+#: The key of every evaluation medium in the lab (plainly invented).
+EVALUATION_MEDIA_KEY = "N4444-44444-44444-44444-TB444"
+
 #: Channel -> (token in a licence's Description, ProductKeyChannel).
 CHANNELS = {
     "gvlk": ("VOLUME_KMSCLIENT", "Volume:GVLK"),
     "csvlk": ("VOLUME_KMS", "Volume:CSVLK"),
     "mak": ("VOLUME_MAK", "Volume:MAK"),
     "retail": ("RETAIL", "Retail"),
+    "evaluation": ("TIMEBASED_EVAL", "Retail:TB:Eval"),
 }
 
 
@@ -40,6 +45,8 @@ class Key:
     channel: str
     group: KmsGroup | None = None
     edition_ids: frozenset[str] = frozenset()
+    office: frozenset[str] = frozenset()
+    """The Office products that it fits; a key for Office has these or a group of Office."""
     editions: tuple[Edition, ...] = ()
     activations: int | None = None
     hosts: int = 6
@@ -53,6 +60,8 @@ class Key:
 
     def fits(self, edition: Edition, release: Release, catalogue: Catalogue) -> bool:
         """Whether the key belongs to a licence that this machine has."""
+        if edition.evaluation or self.channel == "evaluation":
+            return edition.evaluation and self.channel == "evaluation"
         if self.channel == "gvlk":
             return edition in self.editions
         if self.group is not None:
@@ -81,10 +90,15 @@ class KeyBook:
         self._keys: dict[str, Key] = {}
         by_gvlk: dict[str, list[Edition]] = {}
         for edition in catalogue.editions:
+            if not edition.gvlk:
+                continue
             by_gvlk.setdefault(edition.gvlk, []).append(edition)
         for text, editions in by_gvlk.items():
             self._keys[text] = Key(text, "gvlk", editions=tuple(editions))
         self._keys[RETAIL_MEDIA_KEY] = Key(RETAIL_MEDIA_KEY, "retail")
+        self._keys[EVALUATION_MEDIA_KEY] = Key(EVALUATION_MEDIA_KEY, "evaluation")
+        for product in office.products().values():
+            self._keys[product.gvlk] = Key(product.gvlk, "gvlk", office=frozenset({product.name}))
         for key in keys:
             self._keys[key.text] = key
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import dns.tsig
 
 from ..cim import WmiError
-from . import codes
-from .machine import HostState, Machine, Product
+from . import codes, events, office
+from .machine import Count, Machine, Product
 from .resolver import Cache, LookupFailed, Resolver
 
 _STATUS_COUNTER = {
@@ -75,21 +75,21 @@ def service_started(network: Network, host: Machine) -> None:
     state = host.host
     state.config = host.host_config()
     if not network.count_survives_restart:
-        state.cache.clear()
-        state.asked = False
+        for count in (state.count, *(row.count for row in host.products)):
+            count.cache.clear()
+            count.asked = False
     host_becomes_ready(host)
-    if host.kms_product:
+    if host.kms_products:
         publish(network, host)
 
 
 def host_becomes_ready(host: Machine) -> None:
     """Count the organisation's other machines (`seed_cmids`) that have this host as theirs."""
-    if not host.kms_product or not host.seed_cmids:
-        return
-    state = host.host
-    threshold = 25
-    for number in range(host.seed_cmids):
-        _remember(state, f"seed-{host.name}-{number}", host.minute, threshold)
+    for row in host.kms_products:
+        windows = row is host.kms_product
+        seeds, threshold = (host.seed_cmids, 25) if windows else (host.spec.office_seed_cmids, office.THRESHOLD)
+        for number in range(seeds):
+            _remember(host.count_of(row), f"seed-{host.name}-{number}", host.minute, threshold)
 
 
 def publish(network: Network, host: Machine) -> None:
@@ -113,7 +113,7 @@ def publish(network: Network, host: Machine) -> None:
             host.log(12294, domain=domain)
 
 
-def _remember(state: HostState, cmid: str, minute: int, threshold: int) -> None:
+def _remember(state: Count, cmid: str, minute: int, threshold: int) -> None:
     """Put a client's ID into the cache: 30 days, at most twice the highest threshold seen, the oldest goes first."""
     state.highest_threshold = max(state.highest_threshold, threshold)
     for old in [one for one, seen in state.cache.items() if seen <= minute - codes.CMID_WINDOW]:
@@ -125,57 +125,79 @@ def _remember(state: HostState, cmid: str, minute: int, threshold: int) -> None:
         del state.cache[next(iter(state.cache))]
 
 
-def current_count(host: Machine) -> int:
-    """The count that a host shows: 0xFFFFFFFF when it is no KMS host or nobody has asked since its start."""
-    state = host.host
-    if not host.kms_product or not state.asked:
+def counting(host: Machine) -> Product | None:
+    """The KMS host licence whose numbers the licensing service shows: the one of Windows before those of Office."""
+    return next(iter(host.kms_products), None)
+
+
+def current_count(host: Machine, row: Product | None) -> int:
+    """The count of a KMS host licence: 0xFFFFFFFF when it is not activated or nobody has asked since the start."""
+    if row is None or row not in host.kms_products or not host.count_of(row).asked:
         return codes.NONE_UINT32
-    return sum(seen > host.minute - codes.CMID_WINDOW for seen in state.cache.values())
+    return sum(seen > host.minute - codes.CMID_WINDOW for seen in host.count_of(row).cache.values())
 
 
-def required_count(host: Machine) -> int:
+def required_count(host: Machine, row: Product | None) -> int:
     """RequiredClientCount of a host: the highest threshold seen; at first the lowest one that its key serves."""
-    row = host.kms_product
-    if row is None or row.group is None:
+    if row is None or row not in host.kms_products or row.group is None:
         return codes.NONE_UINT32
-    return host.host.highest_threshold or (25 if row.group.name == "win10" else 5)
+    return host.count_of(row).highest_threshold or (25 if row.group.name == "win10" else 5)
 
 
-def answer(host: Machine, client: Machine, threshold: int, port: int) -> Reply:
+def _covering(host: Machine, client: Machine, product: Product) -> Product | None:
+    """The KMS host licence that is for this licence of a client, None when the host has none for it."""
+    if product.application == codes.OFFICE_APPLICATION:
+        version = office.version_of(product.office)
+        rows = (row for row in host.keyed if row.group is office.groups().get(version.group))
+        return next(rows, None) if version else None
+    row = host.primary
+    if row is None or row.group is None:
+        return None
+    covered = host.catalogue.covers(row.group, host=host.release, updated=host.has_update, client=client.release)
+    return row if covered else None
+
+
+def answer(host: Machine, client: Machine, product: Product, port: int) -> Reply:
     """What a machine answers to a KMS request on this port; _NoAnswer or WmiError(0xC004F042)."""
-    state, row = host.host, host.primary
+    state, threshold = host.host, client.threshold_of(product)
     if (
         not host.power
         or not host.reachable_1688
         or not client.reachable_1688
         or host.sppsvc.state != "Running"
-        or row is None
-        or row.channel != "csvlk"
+        or not any(row.channel == "csvlk" for row in host.keyed)
         or port != state.config.port
         or not host.open_port(port)
     ):
         raise _NoAnswer(codes.RPC_UNAVAILABLE)
-    if host.kms_product is None or row.group is None:
+    if not host.kms_products:
         raise _NoAnswer(codes.KMS_NOT_ACTIVATED)
-    asked = {"client": client.name, "cmid": client.cmid, "minimum": threshold}
+    row = _covering(host, client, product)
+    if row is not None and row not in host.kms_products:
+        raise _NoAnswer(codes.KMS_NOT_ACTIVATED)
+    count = host.count_of(row or host.kms_products[0])
+    asked = {
+        "client": client.name,
+        "fqdn": client.fqdn,
+        **events.request_fields(client, product, threshold),
+    }
     if abs(host.own_clock - client.own_clock) > codes.CLOCK_TOLERANCE:
-        state.counters["FailedRequests"] += 1
+        count.counters["FailedRequests"] += 1
         host.log(12290, hresult=f"0x{codes.KMS_TIMESTAMP:08X}", **asked)
         raise _NoAnswer(codes.KMS_TIMESTAMP)
-    if not host.catalogue.covers(row.group, host=host.release, patched=host.patched, client=client.release):
-        state.counters["FailedRequests"] += 1
+    if row is None:
+        count.counters["FailedRequests"] += 1
         host.log(12290, hresult=f"0x{codes.KMS_MISMATCH:08X}", **asked)
         raise WmiError(codes.KMS_MISMATCH)
-    product = client.primary
-    status = product.license.status(client.minute)[0] if product else 0
+    status = product.license.status(client.minute)[0]
     host_becomes_ready(host)
-    state.counters["TotalRequests"] += 1
+    count.counters["TotalRequests"] += 1
     if status in _STATUS_COUNTER:
-        state.counters[_STATUS_COUNTER[status]] += 1
-    _remember(state, client.cmid, host.minute, threshold)
+        count.counters[_STATUS_COUNTER[status]] += 1
+    _remember(count, client.cmid, host.minute, threshold)
     host.log(12290, hresult="0x00000000", **asked)
     return Reply(
-        len(state.cache),
+        len(count.cache),
         state.config.activation_interval,
         state.config.renewal_interval,
         host.product_key_id(row) or "",
@@ -188,13 +210,19 @@ def answer(host: Machine, client: Machine, threshold: int, port: int) -> Reply:
 
 def activate_client(network: Network, client: Machine, product: Product) -> None:
     """Activate a KMS client; WmiError with the HRESULT that Windows gives."""
-    state = client.client
+    state = client.client_of(product)
     try:
         reply = _ask_hosts(network, client, product)
         state.activation_interval = reply.activation_interval
         state.renewal_interval = reply.renewal_interval
-        if reply.count < client.edition.threshold:
-            client.log(12289, hresult=f"0x{codes.COUNT_TOO_LOW:08X}", activated=0, count=reply.count)
+        if reply.count < client.threshold_of(product):
+            client.log(
+                12289,
+                hresult=f"0x{codes.COUNT_TOO_LOW:08X}",
+                activated=0,
+                flags=events.NOT_ENOUGH_COUNT,
+                **_reply_fields(client, reply),
+            )
             raise WmiError(codes.COUNT_TOO_LOW)
     except WmiError as error:
         product.license.reason = error.hresult
@@ -208,30 +236,44 @@ def activate_client(network: Network, client: Machine, product: Product) -> None
     state.last_host = reply.host
     state.next_try = client.minute + state.renewal_interval
     client.last_error = None
-    client.log(12289, hresult="0x00000000", activated=1, count=reply.count)
+    client.log(12289, hresult="0x00000000", activated=1, **_reply_fields(client, reply))
+
+
+def _reply_fields(client: Machine, reply: Reply) -> events.Event:
+    """What 12289 tells of a host's answer."""
+    return {
+        "count": reply.count,
+        "activation_interval": reply.activation_interval,
+        "renewal_interval": reply.renewal_interval,
+        "client_minute": client.own_clock,
+    }
 
 
 def _ask_hosts(network: Network, client: Machine, product: Product) -> Reply:
     """Try the candidates in their order; the first that answers decides."""
-    state = client.client
+    state = client.client_of(product)
     inner = codes.RPC_UNAVAILABLE
     tried: set[tuple[str, int]] = set()
     discovered = client.fixed_host(product) is None
     if not discovered:
         state.discovered = None
+    asked = events.request_fields(client, product, client.threshold_of(product))
     for name, port in _candidates(network, client, product):
         if (name.lower(), port) in tried:
             continue
         tried.add((name.lower(), port))
         try:
-            address, reply = _ask(network, client, name, port)
+            address, reply = _ask(network, client, product, name, port)
         except _NoAnswer as no_answer:
             inner = no_answer.inner
-            client.log(12288, hresult=f"0x{inner:08X}", host=f"{name}:{port}")
+            client.log(12288, hresult=f"0x{inner:08X}", host=f"{name}:{port}", **asked)
             if state.discovered and state.discovered[:2] == (name, port):
                 state.discovered = None
             continue
-        client.log(12288, hresult="0x00000000", host=f"{name}:{port}")
+        except WmiError as refused:
+            client.log(12288, hresult=f"0x{refused.hresult:08X}", host=f"{name}:{port}", **asked)
+            raise
+        client.log(12288, hresult="0x00000000", host=f"{name}:{port}", **asked)
         if discovered:
             state.discovered = (name, port, address)
         return reply
@@ -245,7 +287,7 @@ def _candidates(network: Network, client: Machine, product: Product) -> Iterator
     if fixed:
         yield fixed[0], fixed[1] or codes.KMS_PORT
         return
-    cached = client.client.discovered
+    cached = client.client_of(product).discovered
     if cached and client.host_caching:
         yield cached[:2]
     yield from _discover(network, client, product)
@@ -264,12 +306,13 @@ def _discover(network: Network, client: Machine, product: Product) -> list[tuple
         except LookupFailed as failed:
             if result == codes.DNS_NAME_ERROR:
                 result = failed.hresult
-    client.log(12288, hresult=f"0x{result:08X}", host="")
+    asked = events.request_fields(client, product, client.threshold_of(product))
+    client.log(12288, hresult=f"0x{result:08X}", host="", flags=events.NO_REGISTRATION, **asked)
     client.last_error = {"hresult": f"0x{result:08X}", "inner": f"0x{result:08X}"}
     raise WmiError(result)
 
 
-def _ask(network: Network, client: Machine, name: str, port: int) -> tuple[str, Reply]:
+def _ask(network: Network, client: Machine, product: Product, name: str, port: int) -> tuple[str, Reply]:
     try:
         addresses = network.resolver(client).addresses(name, client.dns_suffix)
     except LookupFailed:
@@ -280,7 +323,7 @@ def _ask(network: Network, client: Machine, name: str, port: int) -> tuple[str, 
         if host is None:
             continue
         try:
-            return address, answer(host, client, client.edition.threshold, port)
+            return address, answer(host, client, product, port)
         except _NoAnswer as no_answer:
             failure = no_answer
     raise failure

@@ -9,18 +9,19 @@ A machine knows nothing of the network; who asks whom is in `kms.py`.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import codes
+from . import codes, office
 from .catalogue import Catalogue, Edition, KmsGroup, Locale, Release, stable_guid
+from .events import EVENTS_KEPT, log_of
 from .keys import CHANNELS, Key
 from .registry import SPP_KEY, TCPIP_KEY, WINDOWS_KEY, Data, Registry
 from .spec import EstateError, MachineSpec
 
 KMS_RULE = "SPPSVC-In-TCP"
-_EVENTS_KEPT = 200
 KMS_COUNTERS = (
     "TotalRequests",
     "FailedRequests",
@@ -31,13 +32,15 @@ KMS_COUNTERS = (
     "NonGenuineGraceRequests",
     "NotificationRequests",
 )
+#: What an estate file may say of a Windows service.
+_SERVICE_VALUES = {"start_mode": ("Auto", "Manual", "Disabled"), "state": ("Running", "Stopped")}
 #: Licences without a key that lie beside the edition's own ones on every machine.
 _OTHER_CHANNELS = ("OEM_DM", "OEM_COA_NSLP", "OEM_SLP")
 
 
 @dataclass
 class License:
-    """How far a product is licensed.  `basis`: none (no key), grace (not activated), kms, permanent."""
+    """How far a product is licensed.  `basis`: none (no key), grace (not activated), kms, evaluation, permanent."""
 
     basis: str = "none"
     until: int = 0
@@ -59,6 +62,8 @@ class License:
             left += codes.GRACE
             if left > 0:
                 return 3, self.reason or codes.IN_OOT_GRACE, left
+        elif left > 0 and self.basis == "evaluation":
+            return 1, self.permanent_reason, left
         elif left > 0:
             return 2, self.reason or codes.IN_OOB_GRACE, left
         return 5, self.reason or codes.GRACE_EXPIRED, 0
@@ -80,10 +85,18 @@ class Product:
     license: License = field(default_factory=License)
     host_pid: str | None = None
     activation_type: int | None = None
+    ad_object: str | None = None
+    """The activation object in Active Directory that activated it."""
     lookup_domain: str | None = None
     rearms: int = 1001
+    office: str | None = None
+    """Of an Office licence: its product, or the group of its KMS host keys."""
     leftover: bool = False
     """It came with the estate file beside the edition's own licences; a new key does not take its key away."""
+    count: Count = field(default_factory=lambda: Count())
+    """Of an Office KMS host licence; that of the Windows one is in the machine's HostState."""
+    client: ClientState = field(default_factory=lambda: ClientState())
+    """Of an Office client licence; that of the Windows one is the machine's."""
 
     @property
     def channel_name(self) -> str | None:
@@ -155,16 +168,23 @@ class HostConfig:
 
 
 @dataclass
-class HostState:
-    """What a KMS host remembers of its clients."""
+class Count:
+    """What a KMS host remembers of the clients of one of its keys."""
 
-    config: HostConfig
     cache: dict[str, int] = field(default_factory=dict)
     """CMID -> minute of its last request."""
     asked: bool = False
     """Whether a request has come since the service started."""
     highest_threshold: int = 0
     counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KMS_COUNTERS, 0))
+
+
+@dataclass
+class HostState:
+    """What a KMS host has in force and remembers; `count` is that of its Windows key."""
+
+    config: HostConfig
+    count: Count = field(default_factory=Count)
     published: dict[str, str] = field(default_factory=dict)
     """Zone -> the SRV data that this host registered there."""
     republish_at: int | None = None
@@ -199,12 +219,15 @@ class Machine:
             raise EstateError(f"machine {spec.name}: locale {spec.locale}; known: {', '.join(catalogue.locales)}")
         self.release: Release = catalogue.release(self.edition, spec.build)
         self.locale: Locale = catalogue.locales[spec.locale]
-        self.revision = spec.revision if spec.revision is not None else catalogue.revisions.get(spec.build, 1)
+        # From Windows 10 on, the revision tells the updates; before, it is that of the licensing service alone.
+        latest = catalogue.revisions.get(spec.build, 1) if spec.patched or spec.build < 10240 else 1
+        self.revision = latest if spec.revision is None else spec.revision
         self.power = spec.power
         self.reachable_1688 = spec.reachable_1688
         self.internet = spec.internet
         self.dns = spec.dns
         self.patched = spec.patched
+        self.listed_updates = spec.updates
         self.firewall_on = spec.firewall_on
         self.clock_offset = spec.clock_offset_minutes
         self.cmid = spec.cmid or stable_guid("cmid", spec.name)
@@ -216,7 +239,8 @@ class Machine:
         self.activation_type = 0
         self.key_in_registry = False
         self.last_error: dict[str, str] | None = None
-        self.events: list[dict[str, Any]] = []
+        self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self.event_records: Counter[str] = Counter()
         self.counters = {"key_installs": 0, "activation_attempts": 0, "activations_spent": 0, "license_refreshes": 0}
         self.grace_end = clock() + spec.grace_minutes_left
         self.registry = self._make_registry()
@@ -314,11 +338,19 @@ class Machine:
                 group=group,
             )
 
-        rows = [product(token, channel) for channel, (token, _name) in CHANNELS.items() if channel != "csvlk"]
+        channels = ["evaluation"] if edition.evaluation else ["gvlk", "mak", "retail"]
+        rows = [product(CHANNELS[channel][0], channel) for channel in channels]
         rows += [product(group.description, "csvlk", group) for group in self.catalogue.hostable(edition, release)]
         rows += [product(token, "oem") for token in _OTHER_CHANNELS]
         if edition.kind == "server" and self.spec.build >= 9600:
             rows.append(product("VIRTUAL_MACHINE_ACTIVATION", "avma"))
+        try:
+            licences = office.machine_licences(
+                self.spec.office, self.spec.office_packs, build=self.spec.build, release=release.release
+            )
+        except ValueError as error:
+            raise EstateError(f"machine {self.name}: {error}") from None
+        rows += [Product(group=office.groups().get(one["office"]), **one) for one in licences]
         for item in self.spec.extra_products:
             own = {"id": stable_guid("extra", str(item.get("name"))), "channel": "oem", "leftover": True, **item}
             text = own.pop("key", None)
@@ -344,7 +376,15 @@ class Machine:
         ]
         if self.spec.dns_server is not None:
             services.append(Service("DNS", "DNS Server", process_id=3160))
-        return {service.name.lower(): service for service in services}
+        made = {service.name.lower(): service for service in services}
+        for name, wanted in self.spec.services.items():
+            if name.lower() not in made:
+                raise EstateError(f"machine {self.name}: services: no service {name}; services: {', '.join(made)}")
+            for attribute, value in wanted.items():
+                if value not in _SERVICE_VALUES.get(attribute, ()):
+                    raise EstateError(f"machine {self.name}: services: {name}: {attribute}: {value} cannot be")
+                setattr(made[name.lower()], attribute, value)
+        return made
 
     def _make_firewall(self) -> None:
         rules = [
@@ -444,23 +484,58 @@ class Machine:
         row = self.primary
         return row if row and row.channel == "csvlk" and row.license.status(self.minute)[0] == 1 else None
 
+    @property
+    def kms_products(self) -> list[Product]:
+        """The activated KMS host licences, of Windows and of Office."""
+        found = [row for row in self.keyed if row.channel == "csvlk" and row.application == codes.OFFICE_APPLICATION]
+        windows = self.kms_product
+        return [windows] * (windows is not None) + [row for row in found if row.license.status(self.minute)[0] == 1]
+
+    @property
+    def kms_clients(self) -> list[Product]:
+        """The licences with a client setup key: the Windows one, and those of Office."""
+        primary = self.primary
+        rows = [primary] if primary else []
+        rows += [row for row in self.keyed if row.application == codes.OFFICE_APPLICATION]
+        return [row for row in rows if row.channel == "gvlk"]
+
+    def count_of(self, row: Product) -> Count:
+        return self.host.count if row.application == codes.WINDOWS_APPLICATION else row.count
+
+    def client_of(self, row: Product | None) -> ClientState:
+        return self.client if row is None or row.application == codes.WINDOWS_APPLICATION else row.client
+
+    def threshold_of(self, row: Product) -> int:
+        return self.edition.threshold if row.application == codes.WINDOWS_APPLICATION else office.THRESHOLD
+
     def product(self, product_id: str) -> Product | None:
         return next((row for row in self.products if row.id == product_id.lower()), None)
 
-    def install(self, key: Key) -> Product:
-        """Put a key that fits on its licence; the key of another Windows licence goes."""
-        row = next(
-            row
-            for row in self.products
-            if row.channel == key.channel and row.group is key.group and row.application == codes.WINDOWS_APPLICATION
-            if not row.leftover
-        )
+    def licence_for(self, key: Key) -> Product | None:
+        """The licence of this machine that the key belongs to, None when there is none."""
+        for row in self.products:
+            if row.channel != key.channel or row.group is not key.group or row.leftover:
+                continue
+            if row.application == codes.OFFICE_APPLICATION and (key.group is not None or row.office in key.office):
+                return row
+            if row.application == codes.WINDOWS_APPLICATION and not key.office:
+                return row if key.fits(self.edition, self.release, self.catalogue) else None
+        return None
+
+    def install(self, key: Key) -> Product | None:
+        """Put a key on its licence; the key of another Windows licence goes, those of Office licences stay."""
+        row = self.licence_for(key)
+        if row is None:
+            return None
         for other in self.keyed:
-            if other.application == row.application and not other.addon and not other.leftover:
-                self.remove_key(other)
+            if row.application == other.application == codes.WINDOWS_APPLICATION:
+                if not other.addon and not other.leftover:
+                    self.remove_key(other)
+        if row.key is not None and row.key.text != key.text:
+            self.remove_key(row)
         row.key = key
         row.license = License("grace", self.grace_end)
-        self.client.next_try = self.minute if key.channel == "gvlk" else None
+        self.client_of(row).next_try = self.minute if key.channel == "gvlk" else None
         self.key_in_registry = True
         return row
 
@@ -469,7 +544,7 @@ class Machine:
         row.license = License()
         row.host_pid = None
         row.activation_type = None
-        self.client.next_try = None
+        self.client_of(row).next_try = None
 
     def license_permanently(self, row: Product) -> None:
         reason = 0 if row.channel == "retail" else codes.LICENSED_VOLUME
@@ -493,14 +568,31 @@ class Machine:
     def sppsvc(self) -> Service:
         return self.services["sppsvc"]
 
+    @property
+    def updates(self) -> list[str]:
+        """The updates that the machine lists: as the file says, else those that its release needs as a KMS host."""
+        if self.listed_updates is not None:
+            return self.listed_updates
+        needed = self.catalogue.host_updates.get(self.release.release, {}) if self.patched else {}
+        return sorted(set(needed.values()))
+
+    def has_update(self, update: str) -> bool:
+        """Whether it has an update or a later one."""
+        return self.patched or update in self.updates
+
     def open_port(self, port: int) -> bool:
         """Whether the firewall lets an inbound TCP connection to this port through."""
         return not self.firewall_on or any(rule.enabled and rule.port == port for rule in self.firewall.values())
 
     def log(self, event: int, **details: Any) -> None:
         """Remember an event of the licensing service (the numbers are Windows' event IDs)."""
-        self.events.append({"event": event, "minute": self.own_clock, **details})
-        del self.events[:-_EVENTS_KEPT]
+        self.keep({"event": event, "minute": self.own_clock, **details})
+
+    def keep(self, event: dict[str, Any]) -> None:
+        """Put an event into its log, where it gets the next record number."""
+        log = log_of(event)
+        self.event_records[log] += 1
+        self.events.append({**event, "record": self.event_records[log]})
 
 
 def _settings_key(product: Product | None) -> str:

@@ -41,6 +41,16 @@ class DnsServerSpec:
 
 
 @dataclass
+class TpmSpec:
+    """The Trusted Platform Module of a machine, as Win32_Tpm shows it."""
+
+    enabled: bool = True
+    activated: bool = True
+    owned: bool = True
+    spec_version: str = "2.0, 0, 1.38"
+
+
+@dataclass
 class MachineSpec:
     """One machine as the estate file describes it; the README explains every field."""
 
@@ -76,6 +86,11 @@ class MachineSpec:
     firewall: dict[str, Any] = field(default_factory=dict)
     firewall_on: bool = True
     patched: bool = True
+    updates: list[str] | None = None
+    tpm: TpmSpec | None = None
+    time_zone: int = 0
+    ad_object: str | None = None
+    services: dict[str, dict[str, str]] = field(default_factory=dict)
     seed_cmids: int = 0
     rearms: int = 3
     firmware_key: str | None = field(default=None, repr=False)
@@ -84,6 +99,12 @@ class MachineSpec:
     extra_products: list[dict[str, Any]] = field(default_factory=list)
     subclassed: dict[str, str] = field(default_factory=dict)
     dns_server: DnsServerSpec | None = None
+    office: list[str] = field(default_factory=list)
+    office_media: str = "volume"
+    office_keys: list[str] = field(default_factory=list, repr=False)
+    office_licensed: bool = False
+    office_packs: list[str] = field(default_factory=list)
+    office_seed_cmids: int = 0
 
 
 @dataclass
@@ -180,6 +201,8 @@ def parse_estate(data: Any, origin: str = "estate") -> EstateSpec:
                     merged[mapping] = {**(defaults.get(mapping) or {}), **(entry.get(mapping) or {})}
             if merged.get("dns_server") is not None:
                 merged["dns_server"] = _dns_server(merged["dns_server"], f"{where}: dns_server")
+            if merged.get("tpm") is not None:
+                merged["tpm"] = _make(TpmSpec, merged["tpm"], f"{where}: tpm")
             spec.machines.append(_make(MachineSpec, merged, where))
     _check(spec, origin)
     return spec
@@ -242,6 +265,7 @@ def _check(spec: EstateSpec, origin: str) -> None:
         "client_order": ({spec.client_order}, {"rfc2782", "random"}),
         "host_updates": ({zone.host_updates for zone in spec.zones}, {"none", "any", "owner"}),
         "media": ({machine.media for machine in spec.machines}, {"volume", "retail", "none"}),
+        "office_media": ({machine.office_media for machine in spec.machines}, {"volume", "none"}),
         "channel": ({key.channel for key in spec.keys}, {"csvlk", "mak", "retail"}),
         "sppsvc": ({machine.sppsvc for machine in spec.machines}, {"Running", "Stopped"}),
         "dns_server: type": ({zone.type for _ignored, zone in _served(spec)}, {"primary", "secondary"}),

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..cim import Provider
 from .dns_server import DnsServerProvider, DnsZoneProvider, SrvRecordProvider
+from .eventlog import LogEventProvider, LogFileProvider
 from .firewall import FirewallProvider
+from .health import TimeZoneProvider, TpmProvider, UpdateProvider, UtcTimeProvider
 from .licensing import ProductProvider, ServiceProvider, TokenProvider
 from .registry import RegistryProvider
 from .system import ComputerSystemProvider, OperatingSystemProvider, WindowsServiceProvider
@@ -28,11 +30,17 @@ def build_providers(estate: Estate, machine: Machine) -> dict[tuple[str, str], P
         OperatingSystemProvider(estate, machine),
         ComputerSystemProvider(estate, machine),
         WindowsServiceProvider(estate, machine),
+        UtcTimeProvider(estate, machine),
+        TimeZoneProvider(estate, machine),
+        UpdateProvider(estate, machine),
+        LogEventProvider(estate, machine),
+        LogFileProvider(estate, machine),
         RegistryProvider(estate, machine, "root/default"),
         RegistryProvider(estate, machine, "root/cimv2"),
     ]
     if machine.spec.build >= 9200:  # the class came with Windows 8 and Server 2012
         providers.append(FirewallProvider(estate, machine))
+        providers.append(TpmProvider(estate, machine))
     if machine.spec.dns_server is not None:
         providers += [one(estate, machine) for one in (DnsServerProvider, DnsZoneProvider, SrvRecordProvider)]
     return {(one.cim_class.namespace.lower(), one.cim_class.name.lower()): one for one in providers}

@@ -201,23 +201,24 @@ class _LicensingProvider(BaseProvider):
             return super().invoke(keys, method, arguments)
 
 
-def _kms_host_values(machine: Machine, shows: bool) -> dict[str, Value]:
-    """The host's counters, or 0xFFFFFFFF where this object is not that of a KMS host."""
-    host = machine.kms_product is not None and shows
+def _kms_host_values(machine: Machine, row: Product | None) -> dict[str, Value]:
+    """The counters of a KMS host licence, or 0xFFFFFFFF where this object is not that of a KMS host."""
+    host = row if row in machine.kms_products else None
     values: dict[str, Value] = {
-        f"KeyManagementService{name}": machine.host.counters[name] if host else codes.NONE_UINT32
+        f"KeyManagementService{name}": machine.count_of(host).counters[name] if host else codes.NONE_UINT32
         for name in KMS_COUNTERS
     }
-    values["IsKeyManagementServiceMachine"] = int(host)
-    values["KeyManagementServiceCurrentCount"] = kms.current_count(machine) if host else codes.NONE_UINT32
-    values["RequiredClientCount"] = kms.required_count(machine) if host else codes.NONE_UINT32
+    values["IsKeyManagementServiceMachine"] = int(host is not None)
+    values["KeyManagementServiceCurrentCount"] = kms.current_count(machine, host)
+    values["RequiredClientCount"] = kms.required_count(machine, host)
     return values
 
 
 def _client_values(machine: Machine, product: Product | None) -> dict[str, Value]:
     """What both objects show of a KMS client: the discovered host, its product ID, the intervals."""
-    found = machine.client.discovered if product and product.channel == "gvlk" and product.key else None
-    is_host = machine.kms_product is not None
+    client = machine.client_of(product)
+    found = client.discovered if product and product.channel == "gvlk" and product.key else None
+    is_host = bool(machine.kms_products)
     return {
         "DiscoveredKeyManagementServiceMachineName": found[0] if found else None,
         "DiscoveredKeyManagementServiceMachinePort": found[1] if found else 0,
@@ -225,10 +226,10 @@ def _client_values(machine: Machine, product: Product | None) -> dict[str, Value
         "KeyManagementServiceProductKeyID": product.host_pid if product else None,
         "VLActivationInterval": machine.number("VLActivationInterval", codes.ACTIVATION_INTERVAL)
         if is_host
-        else machine.client.activation_interval,
+        else client.activation_interval,
         "VLRenewalInterval": machine.number("VLRenewalInterval", codes.RENEWAL_INTERVAL)
         if is_host
-        else machine.client.renewal_interval,
+        else client.renewal_interval,
         "TokenActivationILVID": codes.NONE_UINT32,
         "TokenActivationGrantNumber": codes.NONE_UINT32,
     }
@@ -249,7 +250,7 @@ class ServiceProvider(_LicensingProvider):
         machine = self.machine
         return [
             {
-                **_kms_host_values(machine, True),
+                **_kms_host_values(machine, kms.counting(machine)),
                 **_client_values(machine, machine.primary),
                 "Version": machine.version,
                 "ClientMachineID": machine.cmid,
@@ -363,18 +364,24 @@ class ProductProvider(_LicensingProvider):
     def rows(self) -> Iterable[dict[str, Value]]:
         return [self._row(product) for product in self.machine.products]
 
+    def _evaluation_end(self, product: Product) -> datetime.datetime:
+        if product.license.basis != "evaluation":
+            return _NEVER
+        return self.estate.now() + datetime.timedelta(minutes=product.license.until - self.machine.minute)
+
     def _row(self, product: Product) -> dict[str, Value]:
         machine = self.machine
         status, reason, left = product.license.status(machine.minute)
         keyed = product.key is not None
         return {
-            **_kms_host_values(machine, product is machine.kms_product),
+            **_kms_host_values(machine, product),
             **_client_values(machine, product if keyed else None),
             "ID": product.id,
             "ApplicationID": product.application,
             "AutomaticVMActivationLastActivationTime": _NEVER,
             "Description": product.description,
-            "EvaluationEndDate": _NEVER,
+            "ADActivationObjectName": product.ad_object,
+            "EvaluationEndDate": self._evaluation_end(product),
             "ExtendedGrace": codes.NONE_UINT32,
             "GenuineStatus": 0,
             "GracePeriodRemaining": left,

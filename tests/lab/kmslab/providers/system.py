@@ -117,7 +117,9 @@ class OperatingSystemProvider(BaseProvider):
 
     def rows(self) -> Iterable[dict[str, Value]]:
         machine = self.machine
-        now = self.estate.now(machine)
+        # As Windows does, with the offset of the machine's time zone; the instant is that of its own clock.
+        zone = datetime.timezone(datetime.timedelta(minutes=machine.spec.time_zone))
+        now = self.estate.now(machine).astimezone(zone)
         server = machine.edition.kind == "server"
         kernel = f"{machine.kernel}.{machine.spec.build}"
         return [
@@ -130,7 +132,7 @@ class OperatingSystemProvider(BaseProvider):
                 "CountryCode": "1",
                 "CSDVersion": "Service Pack 1" if machine.spec.build == 7601 else None,
                 "CSName": machine.name.upper(),
-                "CurrentTimeZone": 0,
+                "CurrentTimeZone": machine.spec.time_zone,
                 "FreePhysicalMemory": _MEMORY_KIB // 3,
                 "InstallDate": now - datetime.timedelta(days=40),
                 "LastBootUpTime": now - datetime.timedelta(days=2, hours=3),
@@ -175,7 +177,7 @@ class ComputerSystemProvider(BaseProvider):
             {
                 "Name": machine.name.upper(),
                 "Caption": machine.name.upper(),
-                "CurrentTimeZone": 0,
+                "CurrentTimeZone": machine.spec.time_zone,
                 "DNSHostName": machine.name,
                 "Domain": machine.domain or "WORKGROUP",
                 "DomainRole": role,
