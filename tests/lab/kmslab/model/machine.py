@@ -18,6 +18,8 @@ from . import codes, office
 from .catalogue import Catalogue, Edition, KmsGroup, Locale, Release, stable_guid
 from .events import EVENTS_KEPT, log_of
 from .keys import CHANNELS, Key
+from .licence_files import TokenLicense
+from .rearm import Rearming
 from .registry import SPP_KEY, TCPIP_KEY, WINDOWS_KEY, Data, Registry
 from .spec import EstateError, MachineSpec
 
@@ -234,6 +236,12 @@ class Machine:
         self.accounts = dict(spec.accounts)
         self.seed_cmids = spec.seed_cmids
         self.rearms = spec.rearms
+        self.rearming = Rearming(spec.app_rearms, spec.rearm_hides_products)
+        try:
+            self.token_licenses = [TokenLicense.of(one, f"machine {spec.name}") for one in spec.token_licenses]
+        except ValueError as error:
+            raise EstateError(str(error)) from None
+        self.license_installs: list[dict[str, Any]] = []
         self.host_caching = spec.host_caching
         self.lookup_domain = spec.lookup_domain
         self.activation_type = 0
@@ -528,9 +536,9 @@ class Machine:
         if row is None:
             return None
         for other in self.keyed:
-            if row.application == other.application == codes.WINDOWS_APPLICATION:
-                if not other.addon and not other.leftover:
-                    self.remove_key(other)
+            both_windows = row.application == other.application == codes.WINDOWS_APPLICATION
+            if both_windows and not other.addon and not other.leftover:
+                self.remove_key(other)
         if row.key is not None and row.key.text != key.text:
             self.remove_key(row)
         row.key = key
@@ -538,6 +546,19 @@ class Machine:
         self.client_of(row).next_try = self.minute if key.channel == "gvlk" else None
         self.key_in_registry = True
         return row
+
+    def add_product(self, **values: Any) -> None:
+        """A licence that a licence file brings; it has no key."""
+        row = Product(channel="oem", leftover=True, **values)
+        self.products = sorted([*self.products, row], key=lambda one: one.id)
+
+    def start_grace(self, row: Product) -> None:
+        """A licence with a key is as on its first day."""
+        row.license = License("grace", self.minute + codes.GRACE)
+        row.host_pid = None
+        row.activation_type = None
+        if row is self.primary and row.channel == "gvlk":
+            self.client.next_try = self.minute
 
     def remove_key(self, row: Product) -> None:
         row.key = None

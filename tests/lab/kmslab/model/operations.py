@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the winops.kms authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the licensing methods do: install and remove keys, activate, rearm, change settings."""
+"""What the licensing methods do: install and remove keys, activate, change settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..cim import WmiError
 from . import codes, kms
 from .catalogue import stable_guid
 from .keys import KeyBook
-from .machine import License, Machine, Product
+from .machine import Machine, Product
 
 #: Setting of the licensing key -> whether the number is kept as text, as Windows keeps ports.
 _PORTS_ARE_TEXT = {"KeyManagementServicePort", "KeyManagementServiceListeningPort"}
@@ -20,9 +20,9 @@ def install_key(machine: Machine, keys: KeyBook, text: object) -> None:
     key = keys.find(text) if isinstance(text, str) else None
     if key is None:
         raise WmiError(codes.INVALID_KEY)
-    if not key.fits(machine.edition, machine.release, machine.catalogue):
+    row = machine.install(key)
+    if row is None:
         raise WmiError(codes.KEY_FOR_OTHER_EDITION)
-    machine.install(key)
     machine.counters["key_installs"] += 1
 
 
@@ -107,7 +107,7 @@ def set_port(machine: Machine, name: str, value: object, product: Product | None
 
 def set_interval(machine: Machine, name: str, value: object) -> None:
     """VLActivationInterval or VLRenewalInterval: only on a KMS host, 15 to 43200 minutes."""
-    if machine.kms_product is None:
+    if not machine.kms_products:
         raise WmiError(codes.NOT_A_KMS)
     if not isinstance(value, int) or value not in codes.INTERVAL_RANGE:
         raise WmiError(codes.INVALID_ARGUMENT)
@@ -127,7 +127,8 @@ def set_host_caching(machine: Machine, disable: object) -> None:
         raise WmiError(codes.INVALID_ARGUMENT)
     machine.host_caching = not disable
     if disable:
-        machine.client.discovered = None
+        for row in (None, *machine.kms_clients):
+            machine.client_of(row).discovered = None
 
 
 def set_lookup_domain(machine: Machine, value: object, product: Product | None = None) -> None:
