@@ -45,3 +45,17 @@ options:
         When there are several, the module fails and lists them.
     type: str
 """
+
+    # Tables of the user, for modules that look something up in those of the collection.
+    TABLES = r"""
+options:
+  data_directory:
+    description:
+      - A directory on the controller with tables that correct or extend those of the collection,
+        C(gvlk.csv) with the client setup keys and C(hresult.csv) with the error codes and their remedies.
+      - A row takes the place of the row with the same product, edition and servicing channel (C(gvlk.csv)) or
+        the same code (C(hresult.csv)), or is added. The tables are checked before anything is sent.
+      - A relative path is looked for in C(files) of the role and beside the playbook.
+      - To set it for all modules, use C(module_defaults) with the group C(group/winops.kms.kms).
+    type: path
+"""

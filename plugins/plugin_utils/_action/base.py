@@ -13,6 +13,7 @@ from typing import Any
 
 from .._cim.errors import CimFault
 from .._cim.session import CimSession
+from .._licensing import tables
 from .._licensing.apply import Applier, Outcome
 from .._licensing.errors import AmbiguousProduct, ErrorInfo, InvalidOption, LicensingError
 from .._licensing.faults import error_from_fault
@@ -76,19 +77,26 @@ class LicensingAction(WsmanAction):
 
         return work
 
+    def _run(self, host: str) -> dict[str, Any]:
+        given = self._task.args.get(tables.OPTION)
+        with tables.extended_by(str(self._find_needle("files", given)) if given else None):
+            try:
+                return super()._run(host)
+            except CimFault as fault:
+                raise error_from_fault(fault) from fault
+
     def failure(self, error: Exception) -> dict[str, Any]:
-        known = error_from_fault(error) if isinstance(error, CimFault) else error
-        info = known.info if isinstance(known, LicensingError) else ErrorInfo(None, None, str(known), "")
+        info = error.info if isinstance(error, LicensingError) else ErrorInfo(None, None, str(error), "")
         result: dict[str, Any] = {
             "failed": True,
             "changed": False,
             "changes": [],
             "pending": False,
-            "msg": str(known),
+            "msg": str(error),
             "error": info.as_result(),
         }
-        if isinstance(known, AmbiguousProduct):
-            result["candidates"] = known.candidates
+        if isinstance(error, AmbiguousProduct):
+            result["candidates"] = error.candidates
         return result
 
     def applier(self, session: CimSession, task: Task, **reading: Any) -> Applier:

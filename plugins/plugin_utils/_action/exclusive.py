@@ -13,7 +13,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,8 @@ from .._licensing.reading import State
 #: Seconds to wait for another run.  It may take that long: a call has a minute, then the state is looked at.
 _PATIENCE = 600
 _BETWEEN_TRIES = 0.25
+#: Not TMPDIR, which jobs that run side by side have each for themselves.
+_BASE = Path("/tmp")
 
 
 @contextmanager
@@ -58,12 +59,12 @@ def _wait_for(lock: int, pause: Callable[[float], None]) -> None:
 
 def _directory() -> Path:
     """A folder that only this user can write to; its files stay, because removing a lock file would be a race."""
-    path = Path(tempfile.gettempdir()) / f"winops-kms-{os.getuid()}"
+    path = _BASE / f"winops-kms-{os.getuid()}"
     path.mkdir(mode=0o700, exist_ok=True)
     owner = path.lstat()
     if owner.st_uid != os.getuid() or not path.is_dir() or path.is_symlink():
         raise LicensingError(
             f"{path} on the controller belongs to somebody else, so that runs can't be kept apart by it",
-            remedy="Remove it, or set TMPDIR to a directory of your own",
+            remedy="Remove it, or have it removed",
         )
     return path

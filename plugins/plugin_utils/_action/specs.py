@@ -25,6 +25,7 @@ def _product_options() -> Options:
     return {
         "application": {"type": "str", "choices": ["windows", "office"], "default": "windows"},
         "activation_id": {"type": "str"},
+        "data_directory": {"type": "path"},
     }
 
 

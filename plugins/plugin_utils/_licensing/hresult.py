@@ -6,10 +6,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 from .errors import ErrorInfo
-from .tables import rows
+from .tables import Row, Rows, derived
 
 #: Fewer machines have asked the KMS host than the client needs: the normal start of every KMS.
 NOT_ENOUGH_COUNT = 0xC004F038
@@ -20,9 +18,9 @@ def hex_code(code: int) -> str:
     return f"0x{code & 0xFFFFFFFF:08X}"
 
 
-@cache
-def _by_code() -> dict[str, dict[str, str]]:
-    return {row["code"]: row for row in rows("hresult")}
+@derived("hresult")
+def _by_code(rows: Rows) -> dict[str, Row]:
+    return {row["code"]: row for row in rows}
 
 
 def is_known(code: int) -> bool:

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 
 from .errors import InvalidOption
-from .tables import rows
+from .tables import Rows, derived
 
 _SHAPE = re.compile(r"[A-Z0-9]{5}(?:-[A-Z0-9]{5}){4}")
 #: Every published key uses these characters only: no vowels, nothing that is read as another character.
@@ -89,8 +88,8 @@ class Gvlk:
         return str(build) in self.builds.split("|")
 
 
-@cache
-def gvlk_table() -> tuple[Gvlk, ...]:
+@derived("gvlk")
+def gvlk_table(rows: Rows) -> tuple[Gvlk, ...]:
     return tuple(
         Gvlk(
             product=row["product"],
@@ -101,13 +100,13 @@ def gvlk_table() -> tuple[Gvlk, ...]:
             threshold=int(row["kms_threshold"]),
             key=ProductKey(row["key"]),
         )
-        for row in rows("gvlk")
+        for row in rows
     )
 
 
-@cache
-def published_gvlks() -> frozenset[str]:
-    return frozenset(row.key.secret for row in gvlk_table())
+@derived("gvlk")
+def published_gvlks(rows: Rows) -> frozenset[str]:
+    return frozenset(row["key"] for row in rows)
 
 
 def find_gvlk(*, build: int, edition_ids: tuple[str, ...] = (), sku: int | None = None) -> Gvlk | None:
