@@ -14,17 +14,19 @@ import os
 import random
 import secrets
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending
-from ansible_collections.winops.kms.tests.system.harness import brief
+from ansible_collections.winops.kms.tests.system.harness import Ansible, brief
 from kmslab.control import Exchange, Lab
 
 SEED = os.environ.get("WINOPS_TEST_SEED") or secrets.token_hex(4)
-SEQUENCES = int(os.environ.get("WINOPS_TEST_SEQUENCES", "16"))
+SEQUENCES = int(os.environ.get("WINOPS_TEST_SEQUENCES", "200"))
 ROUNDS = 4
 
 HOST_KEY = "N2222-22222-22222-22222-HK222"
@@ -207,3 +209,34 @@ def test_it_ends_activated_and_converged(number: int, sequences: list[Sequence])
     assert again.view["counters"]["activations_spent"] == 1, played.story()
     assert again.ending.result["changed"] is False, played.story()
     assert all(request["kind"] == "read" for request in again.requests), played.story()
+
+
+@pytest.mark.estate("once_hosts")
+@pytest.mark.parametrize("kind", ["host", "mak"])
+def test_plays_side_by_side_spend_one_activation(kind: str, lab: Lab, tmp_path: Path) -> None:
+    """Each has its own temporary folder, as jobs have that one controller runs at the same time."""
+    machine = f"{kind}-001"
+    name, options = TASKS[kind][-1]
+    apart = [
+        {f"winops.kms.{module}": dict(arguments)}
+        for module, arguments in TASKS[kind]
+        if module in ("product_key", "activation")
+    ]
+    together = [{f"winops.kms.{name}": dict(options)}]
+    # The call takes its time, so that each play finds the state before it.
+    lab.fault(machine, method="Activate", kind="delay", seconds=3, count=None)
+    lab.fault(machine, method="InstallProductKey", kind="delay", seconds=1, count=None)
+    plays = [Ansible(lab, tmp_path / str(number)).play for number in range(3)]
+    with ThreadPoolExecutor() as pool:
+        runs = [
+            pool.submit(play, tasks, hosts=machine, connection=connection)
+            for play, tasks, connection in zip(
+                plays, (together, apart, together), ("winrm", "psrp", "psrp"), strict=True
+            )
+        ]
+        told = [run.result().changes().get(machine, {}) for run in runs]
+    view = lab.machine(machine)
+    assert view["counters"]["activations_spent"] == 1
+    assert view["counters"]["key_installs"] == 1
+    assert view["status"] == "licensed"
+    assert sum(changes.get("status", (None, None))[1] == "licensed" for changes in told) == 1

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.winops.kms.plugins.plugin_utils._action import exclusive
 from ansible_collections.winops.kms.plugins.plugin_utils._action.exclusive import alone_with
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.errors import LicensingError
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.reading import Scope, State
@@ -34,7 +34,7 @@ class GaveUp(Exception):
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(exclusive, "_BASE", tmp_path)
 
 
 def give_up(_seconds: float) -> None:
