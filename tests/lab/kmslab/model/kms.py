@@ -148,8 +148,8 @@ def _covering(host: Machine, client: Machine, product: Product) -> Product | Non
     """The KMS host licence that is for this licence of a client, None when the host has none for it."""
     if product.application == codes.OFFICE_APPLICATION:
         version = office.version_of(product.office)
-        rows = (row for row in host.keyed if row.group is office.groups().get(version.group))
-        return next(rows, None) if version else None
+        group = office.groups()[version.group] if version else None
+        return next((row for row in host.keyed if group is not None and row.group is group), None)
     row = host.primary
     if row is None or row.group is None:
         return None

@@ -497,7 +497,8 @@ class Machine:
         """The activated KMS host licences, of Windows and of Office."""
         found = [row for row in self.keyed if row.channel == "csvlk" and row.application == codes.OFFICE_APPLICATION]
         windows = self.kms_product
-        return [windows] * (windows is not None) + [row for row in found if row.license.status(self.minute)[0] == 1]
+        found = [row for row in found if row.license.status(self.minute)[0] == 1]
+        return [windows, *found] if windows is not None else found
 
     @property
     def kms_clients(self) -> list[Product]:
