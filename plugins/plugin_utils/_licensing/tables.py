@@ -72,6 +72,35 @@ TABLES: Mapping[str, Table] = {
             "remedy": _TEXT,
         },
     ),
+    # Releases are joined by |.  What a host key group activates, and where it may be installed.
+    "kms_host_matrix": Table(
+        key=("csvlk_group",),
+        columns={
+            "csvlk_group": _TEXT,
+            "description_token": Column(r"VOLUME_KMS_\S+", "the channel in a licence's description: VOLUME_KMS_..."),
+            "hosted_on": _TEXT,
+            "activates": _TEXT,
+        },
+    ),
+    # Any one of the updates for a host and what it activates is enough; `revision` is the first with it in its build.
+    "kms_host_updates": Table(
+        key=("host", "activates", "update"),
+        columns={
+            "host": _TEXT,
+            "activates": _TEXT,
+            "update": Column(r"KB\d+", "KB and a number"),
+            "revision": Column(r"\d*", "a number, or empty"),
+        },
+    ),
+    "windows_releases": Table(
+        key=("release",),
+        columns={
+            "release": _TEXT,
+            "kind": Column("server|client", "server or client"),
+            "builds": Column(r"\d+\+|\d+(\|\d+)*", "Windows builds such as 17763, 17763|19044 or 10240+"),
+            "edition_ids": Column(r"(\w+(\|\w+)*)?", "EditionIDs joined by |, or empty for all"),
+        },
+    ),
 }
 
 _directory: ContextVar[Path | None] = ContextVar("directory of the user's tables", default=None)
