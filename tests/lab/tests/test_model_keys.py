@@ -201,18 +201,6 @@ def test_confirmation_id(confirmation: str, hresult: int) -> None:
     assert desk.keyed("m")["LicenseStatus"] == (2 if hresult else 1)
 
 
-def test_rearm_gives_a_new_client_machine_id() -> None:
-    desk = desk_of(client(rearms=1, grace_minutes_left=0))
-    before = desk.service("pc")["ClientMachineID"]
-    assert desk.keyed("pc")["LicenseStatus"] == 5
-    desk.set("pc", "ReArmWindows")
-    assert desk.service("pc")["ClientMachineID"] != before
-    assert (desk.keyed("pc")["LicenseStatus"], desk.service("pc")["RemainingWindowsReArmCount"]) == (2, 0)
-    with pytest.raises(WmiError) as caught:
-        desk.set("pc", "ReArmWindows")
-    assert caught.value.hresult == 0xC004D307
-
-
 def test_no_key_in_any_description() -> None:
     desk = desk_of(host(), client("a", key=MAK), client("b", firmware_key="N7777-77777-77777-77777-FW777"))
     for name in desk.estate.names():

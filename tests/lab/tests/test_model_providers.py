@@ -106,7 +106,7 @@ def _check(field: Field, value: object, kind: type) -> None:
 def test_what_the_lab_does_not_simulate_says_so() -> None:
     desk = desk_of(client())
     with pytest.raises(WmiError) as caught:
-        desk.set("pc", "InstallLicense", License="<xml/>")
+        desk.set("pc", "InstallLicensePackage", LicensePackage="<xml/>")
     assert caught.value.hresult == 0x80041024
     assert "InstallLicense" in caught.value.message
 

@@ -27,6 +27,7 @@ from . import codes, events, kms, office
 from .catalogue import Catalogue
 from .keys import EVALUATION_MEDIA_KEY, RETAIL_MEDIA_KEY, Key, KeyBook
 from .machine import ClientState, License, Machine, Product
+from .rearm import restart
 from .registry import SPP_KEY
 from .spec import EstateError, EstateSpec, ZoneSpec, parse_estate, read_estate
 
@@ -550,6 +551,10 @@ def _describe(machine: Machine) -> dict[str, Any]:
             "restarts": machine.sppsvc.starts,
         },
         "counters": dict(machine.counters),
+        "rearms": machine.rearms,
+        "rearm_waiting": sorted(machine.rearming.waiting),
+        "token_licenses": [{"ilid": one.ilid, "ilvid": one.ilvid} for one in machine.token_licenses],
+        "license_installs": [dict(one) for one in machine.license_installs],
         "key_in_registry": machine.key_in_registry,
         "power": machine.power,
         "reachable_1688": machine.reachable_1688,
@@ -583,6 +588,8 @@ def _describe_product(machine: Machine, product: Product) -> dict[str, Any]:
         "kms_server": fixed,
         "kms_port": machine.number("KeyManagementServicePort", product=product),
         "lookup_domain": product.lookup_domain,
+        "rearms": product.rearms,
+        "app_rearms": machine.rearming.left(product.application),
         "activation_type": machine.number("VLActivationType", product=product),
         "kms_host": machine.client_of(product).last_host,
         "current_count": _number(kms.current_count(machine, product)),
@@ -678,6 +685,8 @@ _PATCHES: dict[str, Any] = {
     "host_caching": _attribute("host_caching", bool),
     "cmid": _attribute("cmid", str),
     "rearms": _attribute("rearms", int),
+    "rearm_hides_products": lambda machine, value: setattr(machine.rearming, "hides_products", bool(value)),
+    "restart": lambda machine, value: restart(machine) if value else None,
     "seed_cmids": _attribute("seed_cmids", int),
     "clock_offset_minutes": _attribute("clock_offset", int),
     "lookup_domain": lambda machine, value: setattr(machine, "lookup_domain", value),

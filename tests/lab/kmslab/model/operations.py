@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ..cim import WmiError
 from . import codes, kms
-from .catalogue import stable_guid
 from .keys import KeyBook
 from .machine import Machine, Product
 
@@ -67,28 +66,6 @@ def _licensed_for_good(machine: Machine, product: Product) -> None:
     machine.license_permanently(product)
     if product.channel == "csvlk":
         kms.host_becomes_ready(machine)
-
-
-def rearm(machine: Machine) -> None:
-    """ReArmWindows: a new client machine ID and a new grace period (at once; a restart is not modelled)."""
-    if machine.number("SkipRearm"):
-        return
-    if machine.rearms <= 0:
-        raise WmiError(codes.REARMS_USED_UP)
-    machine.rearms -= 1
-    machine.cmid = stable_guid("cmid", machine.name, f"rearm {machine.rearms}")
-    machine.grace_end = machine.minute + codes.GRACE
-    for product in machine.keyed:
-        product.license = License("grace", machine.grace_end)
-
-
-def rearm_product(machine: Machine, product: Product) -> None:
-    """ReArmSku: a new grace period for one product."""
-    if product.rearms <= 0:
-        raise WmiError(codes.REARMS_USED_UP)
-    product.rearms -= 1
-    if product.key is not None:
-        product.license = License("grace", machine.minute + codes.GRACE)
 
 
 def set_text(machine: Machine, name: str, value: object, product: Product | None = None) -> None:

@@ -93,6 +93,9 @@ class MachineSpec:
     services: dict[str, dict[str, str]] = field(default_factory=dict)
     seed_cmids: int = 0
     rearms: int = 3
+    app_rearms: int = 1001
+    rearm_hides_products: bool = False
+    token_licenses: list[dict[str, Any]] = field(default_factory=list)
     firmware_key: str | None = field(default=None, repr=False)
     sppsvc: str = "Stopped"
     registry: dict[str, dict[str, Any]] = field(default_factory=dict)

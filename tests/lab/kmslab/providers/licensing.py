@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..cim import CimClass, Instance, Value, WmiError
-from ..model import codes, kms, operations
+from ..model import codes, kms, licence_files, operations, rearm
 from ..model.machine import KMS_COUNTERS, Machine, Product
 from .base import BaseProvider, Handler, fields, methods, text_key
 
@@ -301,11 +301,6 @@ class ServiceProvider(_LicensingProvider):
         def forget_key(_ignored: Instance) -> None:
             machine.key_in_registry = False
 
-        def rearm_app(arguments: Instance) -> None:
-            if str(arguments.get("ApplicationId", "")).lower() != codes.WINDOWS_APPLICATION:
-                raise WmiError(codes.INVALID_ARGUMENT)
-            operations.rearm(machine)
-
         return {
             "InstallProductKey": act(lambda a: operations.install_key(machine, self.estate.keys, a.get("ProductKey"))),
             "SetKeyManagementServiceMachine": act(
@@ -327,8 +322,9 @@ class ServiceProvider(_LicensingProvider):
                 lambda a: operations.set_interval(machine, "VLRenewalInterval", a.get("RenewalInterval"))
             ),
             "ClearProductKeyFromRegistry": act(forget_key),
-            "ReArmWindows": act(lambda _ignored: operations.rearm(machine)),
-            "ReArmApp": act(rearm_app),
+            "InstallLicense": act(lambda a: licence_files.install(machine, a.get("License"))),
+            "ReArmWindows": act(lambda _ignored: rearm.rearm_windows(machine)),
+            "ReArmApp": act(lambda a: rearm.rearm_application(machine, a.get("ApplicationId"))),
             "RefreshLicenseStatus": act(refresh),
             "SetKeyManagementServiceListeningPort": act(
                 lambda a: operations.set_port(machine, "KeyManagementServiceListeningPort", a.get("PortNumber"))
@@ -360,6 +356,11 @@ class ProductProvider(_LicensingProvider):
             "root/cimv2", "SoftwareLicensingProduct", fields(_PRODUCT, build), methods(_PRODUCT_METHODS, build)
         )
         self.handlers = {name: self._on_product(work) for name, work in self._work().items()}
+
+    def wake(self) -> None:
+        super().wake()
+        if self.machine.rearming.hidden:
+            raise WmiError(codes.REARMED)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         return [self._row(product) for product in self.machine.products]
@@ -398,7 +399,7 @@ class ProductProvider(_LicensingProvider):
             "ProductKeyChannel": product.channel_name,
             "ProductKeyID": machine.product_key_id(product),
             "ProductKeyID2": machine.product_key_id(product),
-            "RemainingAppReArmCount": 1001,
+            "RemainingAppReArmCount": machine.rearming.left(product.application),
             "RemainingSkuReArmCount": product.rearms,
             "TrustedTime": self.estate.now(machine),
             "VLActivationType": product.activation_type,
@@ -439,18 +440,33 @@ class ProductProvider(_LicensingProvider):
                 machine, a.get("ActivationType"), p
             ),
             "ClearVLActivationTypeEnabled": lambda p, _a: operations.set_activation_type(machine, 0, p),
-            "ReArmSku": lambda p, _a: operations.rearm_product(machine, p),
+            "ReArmSku": lambda p, _a: rearm.rearm_product(machine, p),
         }
 
 
 class TokenProvider(_LicensingProvider):
-    """SoftwareLicensingTokenActivationLicense: the class exists, no issuance licence is installed."""
+    """SoftwareLicensingTokenActivationLicense: the issuance licences for token-based activation."""
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
         self.cim_class = CimClass(
             "root/cimv2", "SoftwareLicensingTokenActivationLicense", fields(_TOKEN), methods("Uninstall()")
         )
+        self.handlers = {"Uninstall": self._uninstall}
 
     def rows(self) -> Iterable[dict[str, Value]]:
-        return []
+        return [
+            {
+                "ID": one.id,
+                "ILID": one.ilid,
+                "ILVID": one.ilvid,
+                "AdditionalInfo": one.additional_info,
+                "AuthorizationStatus": one.authorization_status,
+                "Description": one.description,
+                "ExpirationDate": one.expires,
+            }
+            for one in self.machine.token_licenses
+        ]
+
+    def _uninstall(self, keys: Instance | None, _arguments: Instance) -> None:
+        licence_files.uninstall_token(self.machine, text_key(keys, "ID"))

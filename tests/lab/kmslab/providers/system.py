@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..cim import CimClass, Instance, Value, WmiError
 from ..model.codes import WBEM_NOT_FOUND
 from ..model.machine import Machine, Service
+from ..model.rearm import booted
 from .base import BaseProvider, fields, methods, text_key
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class OperatingSystemProvider(BaseProvider):
                 "CurrentTimeZone": machine.spec.time_zone,
                 "FreePhysicalMemory": _MEMORY_KIB // 3,
                 "InstallDate": now - datetime.timedelta(days=40),
-                "LastBootUpTime": now - datetime.timedelta(days=2, hours=3),
+                "LastBootUpTime": booted(machine, now),
                 "LocalDateTime": now,
                 "Locale": f"{machine.locale.lcid:04x}",
                 "Manufacturer": "Microsoft Corporation",
