@@ -173,7 +173,8 @@ def perform(session: CimSession, call: Mapping[str, Any], results: list[Any]) ->
     entry = call.get("target", {})
     match call["operation"]:
         case "query":
-            return session.query(CLASSES[call["class"]], call.get("properties"), call.get("where", ""))
+            selected = (CLASSES[call["class"]], call.get("properties"), call.get("where", ""))
+            return session.query(*selected, limit=call.get("limit"))
         case "query_with_references":
             return session.query_with_references(CLASSES[call["class"]], call.get("where", ""))
         case "get":

@@ -265,22 +265,26 @@ def instance_body(
     return f'<p:{class_name} xmlns:p="{escape(class_uri, "class")}">{key_elements}{inner}</p:{class_name}>'
 
 
-def enumerate_body(query: str = "", *, with_references: bool = False) -> str:
-    """Body of an Enumerate that brings the first items along; ``query`` is WQL."""
+def enumerate_body(query: str = "", *, with_references: bool = False, limit: int | None = None) -> str:
+    """Body of an Enumerate that brings the first items along, ``limit`` at most; ``query`` is WQL."""
     mode = "<w:EnumerationMode>EnumerateObjectAndEPR</w:EnumerationMode>" if with_references else ""
     wql_filter = f'<w:Filter Dialect="{WQL_DIALECT}">{escape(query, "query")}</w:Filter>' if query else ""
     return (
         f'<n:Enumerate xmlns:n="{ENUMERATION}"><w:OptimizeEnumeration/>'
-        f"<w:MaxElements>{_MAX_ELEMENTS}</w:MaxElements>{mode}{wql_filter}</n:Enumerate>"
+        f"<w:MaxElements>{_elements_at_most(limit)}</w:MaxElements>{mode}{wql_filter}</n:Enumerate>"
     )
 
 
-def pull_body(context: str) -> str:
-    """Body of a Pull with the newest context."""
+def pull_body(context: str, *, limit: int | None = None) -> str:
+    """Body of a Pull with the newest context, for ``limit`` items at most."""
     return (
         f'<n:Pull xmlns:n="{ENUMERATION}"><n:EnumerationContext>{escape(context, "context")}</n:EnumerationContext>'
-        f"<n:MaxElements>{_MAX_ELEMENTS}</n:MaxElements></n:Pull>"
+        f"<n:MaxElements>{_elements_at_most(limit)}</n:MaxElements></n:Pull>"
     )
+
+
+def _elements_at_most(limit: int | None) -> int:
+    return _MAX_ELEMENTS if limit is None else max(1, min(limit, _MAX_ELEMENTS))
 
 
 def release_body(context: str) -> str:

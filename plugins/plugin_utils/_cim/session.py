@@ -112,14 +112,26 @@ class CimSession:
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def query(self, cim_class: CimClass, properties: Sequence[str] | None = None, where: str = "") -> list[Instance]:
+    def query(
+        self,
+        cim_class: CimClass,
+        properties: Sequence[str] | None = None,
+        where: str = "",
+        *,
+        limit: int | None = None,
+    ) -> list[Instance]:
         """Return the instances that match ``where``, a WQL condition (:func:`.envelope.wql_quote` for literals).
+
+        With ``limit`` (1 or more), these are the first ones that the host finds, and the rest of the query is given
+        back to it unread.
 
         Ask for ``properties`` by name wherever possible: it keeps pages small.  A property that this version of
         Windows does not have makes the whole query fail with :class:`.errors.CimInvalidClass`.
         """
         query = envelope.wql(cim_class.name, properties, where)
-        items = self._enumerate(cim_class.query_uri, envelope.enumerate_body(query))
+        if limit is not None and limit < 1:
+            raise ValueError(f"limit: {limit} is less than 1")
+        items = self._enumerate(cim_class.query_uri, envelope.enumerate_body(query, limit=limit), limit=limit)
         return self._reading(
             lambda: [parse_instance(item.element, cim_class, properties) for item in items if item.element is not None]
         )
@@ -205,28 +217,32 @@ class CimSession:
 
     # --- enumerations -----------------------------------------------------------------------------------------------
 
-    def _enumerate(self, uri: str, body: str) -> list[Item]:
-        """Return all items.  The query is started a second time when the host lost its place in it.
+    def _enumerate(self, uri: str, body: str, *, limit: int | None = None) -> list[Item]:
+        """Return all items, or the first ``limit`` ones.
 
+        The query is started a second time when the host lost its place in it.
         A Pull moves the enumeration on, so it cannot be repeated without losing a page; the whole query can.
         """
         for restarted in (False, True):
             answer = self._exchange(envelope.ACTION_ENUMERATE, uri, body)
             page = self._page(answer)
             try:
-                return self._all_items(uri, page)
+                return self._all_items(uri, page, limit)
             except (CimConnectionError, CimFault) as error:
                 if restarted or not _place_lost(error):
                     raise
         raise AssertionError("unreachable")
 
-    def _all_items(self, uri: str, page: Page) -> list[Item]:
+    def _all_items(self, uri: str, page: Page, limit: int | None) -> list[Item]:
         items = list(page.items)
         empty = 0
         for _ignored in range(_MAX_PAGES):
+            if limit is not None and len(items) >= limit:
+                self._release(uri, page.context)
+                return items[:limit]
             if not page.context:
                 return items
-            page = self._next_page(uri, page.context)
+            page = self._next_page(uri, page.context, None if limit is None else limit - len(items))
             items += page.items
             empty = 0 if page.items else empty + 1
             if empty > _MAX_EMPTY_PAGES:
@@ -234,9 +250,10 @@ class CimSession:
         self._release(uri, page.context)
         raise self._unusable("The enumeration does not come to an end.")
 
-    def _next_page(self, uri: str, context: str) -> Page:
+    def _next_page(self, uri: str, context: str, limit: int | None) -> Page:
         try:
-            answer = self._exchange(envelope.ACTION_PULL, uri, envelope.pull_body(context), repeatable=False)
+            body = envelope.pull_body(context, limit=limit)
+            answer = self._exchange(envelope.ACTION_PULL, uri, body, repeatable=False)
             return self._page(answer)
         except (CimProtocolError, CimFault) as error:
             # After a broken connection there is nothing to be said to the host any more.

@@ -142,6 +142,79 @@ def test_endless_enumeration_is_given_up() -> None:
     assert transport.actions[-1] == "Release"
 
 
+def names_within(limit: int, *steps: Step) -> tuple[list[str], ScriptedTransport]:
+    session, transport, _ignored = make(*steps)
+    return [row["Name"] for row in session.query(SERVICE, ["Name"], limit=limit)], transport
+
+
+def wanted(transport: ScriptedTransport) -> list[str | None]:
+    """MaxElements of each request that asks for items."""
+    paths = {"Enumerate": "w:MaxElements", "Pull": "n:MaxElements"}
+    return [
+        transport.body(number).findtext(paths[action], None, NS)
+        for number, action in enumerate(transport.actions)
+        if action in paths
+    ]
+
+
+def test_query_with_a_limit_asks_for_what_it_still_wants_and_gives_the_rest_back() -> None:
+    names, transport = names_within(
+        4,
+        page(fragment(Name="a"), context="uuid:1"),
+        page(fragment(Name="b") + fragment(Name="c"), context="uuid:2", pull=True),
+        page(fragment(Name="d") + fragment(Name="more than asked for"), context="uuid:3", pull=True),
+        envelope(""),
+    )
+    assert names == ["a", "b", "c", "d"]
+    assert transport.actions == ["Enumerate", "Pull", "Pull", "Release"]
+    assert wanted(transport) == ["4", "3", "1"]
+    assert transport.body().findtext("n:EnumerationContext", None, NS) == "uuid:3"
+
+
+@pytest.mark.parametrize("limit", [2, 3])
+def test_query_that_ends_within_its_limit_has_nothing_to_give_back(limit: int) -> None:
+    names, transport = names_within(
+        limit, page(fragment(Name="a"), context="uuid:1"), page(fragment(Name="b"), end=True, pull=True)
+    )
+    assert names == ["a", "b"]
+    assert transport.actions == ["Enumerate", "Pull"]
+
+
+def test_query_that_reaches_its_limit_at_once() -> None:
+    names, transport = names_within(1, page(fragment(Name="a"), context="uuid:1"), envelope(""))
+    assert names == ["a"]
+    assert transport.actions == ["Enumerate", "Release"]
+
+
+def test_a_limit_is_never_more_than_the_service_takes() -> None:
+    _names, transport = names_within(100_000, page(fragment(Name="a"), end=True))
+    assert wanted(transport) == ["32000"]
+
+
+def test_trouble_when_the_rest_is_given_back_is_no_loss() -> None:
+    names, _transport = names_within(1, page(fragment(Name="a"), context="uuid:1"), dropped())
+    assert names == ["a"]
+
+
+def test_a_query_that_starts_again_has_its_whole_limit_again() -> None:
+    names, transport = names_within(
+        2,
+        page(fragment(Name="a"), context="uuid:1"),
+        dropped(),
+        page(fragment(Name="a"), context="uuid:2"),
+        page(fragment(Name="b"), end=True, pull=True),
+    )
+    assert names == ["a", "b"]
+    assert wanted(transport) == ["2", "1", "2", "1"]
+
+
+def test_a_limit_of_nothing_is_a_mistake() -> None:
+    session, transport, _ignored = make()
+    with pytest.raises(ValueError, match="limit"):
+        session.query(SERVICE, limit=0)
+    assert transport.actions == []
+
+
 def test_unknown_class_or_property() -> None:
     session, _transport, _sleeps = make(fault(2150858778, subcode="n:CannotProcessFilter"))
     with pytest.raises(CimInvalidClass):

@@ -245,7 +245,14 @@ class FakeWindows(CimSession):
 
     # --- CimSession -------------------------------------------------------------------------------------------------
 
-    def query(self, cim_class: CimClass, properties: Sequence[str] | None = None, where: str = "") -> list[Instance]:
+    def query(
+        self,
+        cim_class: CimClass,
+        properties: Sequence[str] | None = None,
+        where: str = "",
+        *,
+        limit: int | None = None,
+    ) -> list[Instance]:
         self.queries.append((cim_class.name, tuple(properties) if properties is not None else None, where))
         self._raise_trouble(cim_class.name)
         if self.missing & {cim_class.name, *(properties or ())}:

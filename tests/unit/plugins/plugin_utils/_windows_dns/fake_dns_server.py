@@ -152,7 +152,14 @@ class FakeDnsServer(CimSession):
 
     # --- reading ----------------------------------------------------------------------------------------------------
 
-    def query(self, cim_class: CimClass, properties: Sequence[str] | None = None, where: str = "") -> list[Instance]:
+    def query(
+        self,
+        cim_class: CimClass,
+        properties: Sequence[str] | None = None,
+        where: str = "",
+        *,
+        limit: int | None = None,
+    ) -> list[Instance]:
         assert cim_class is ZONE_CLASS
         assert properties is not None and set(properties) <= set(ZONE_CLASS.fields)
         self._begin("query", cim_class, where)
