@@ -1,0 +1,34 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ldap3 behind one import, so that a missing library is a message to the user and not a traceback.
+
+`ldap3` is only looked at inside functions; importing this package never fails. Callers ask `problem()` first.
+"""
+
+from __future__ import annotations
+
+import traceback
+
+try:
+    import ldap3
+    import ldap3.core.exceptions
+    import ldap3.protocol.sasl.sasl
+    import ldap3.utils.conv
+    import ldap3.utils.dn
+except ImportError:
+    IMPORT_TRACEBACK: str | None = traceback.format_exc()
+    ldap3 = None
+else:
+    IMPORT_TRACEBACK = None
+
+REQUIREMENT = "ldap3 >= 2.9"
+
+
+def problem() -> str | None:
+    """What keeps this package from working: a traceback, or None when all is well."""
+    return IMPORT_TRACEBACK
+
+
+__all__ = ["IMPORT_TRACEBACK", "REQUIREMENT", "ldap3", "problem"]
