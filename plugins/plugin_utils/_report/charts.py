@@ -48,20 +48,26 @@ def mark(severity: str) -> Safe:
     return tag("span", class_=f"mark {severity}", aria_hidden="true")
 
 
-def bars(items: Sequence[Bar], *, caption: str, head: tuple[str, str], marks: bool = False) -> Safe:
+def bars(items: Sequence[Bar], *, caption: str, head: tuple[str, str, str], marks: bool = False) -> Safe:
     """A table with a bar in each line, as long as its value."""
     longest = max((item.value for item in items), default=0) or 1
+    noted = any(item.note for item in items)
     lines = [
         tag(
             "tr",
             tag("th", mark(item.tone) if marks else None, item.label, scope="row"),
             tag("td", _bar(item, longest), class_="bar", aria_hidden="true"),
-            tag("td", number(item.value), tag("small", f" {item.note}") if item.note else None, class_="figure"),
+            tag("td", number(item.value), class_="figure"),
+            tag("td", tag("small", item.note), class_="figure") if noted else None,
         )
         for item in items
     ]
     header = tag(
-        "tr", tag("th", head[0], scope="col"), tag("td", class_="bar"), tag("th", head[1], scope="col", class_="figure")
+        "tr",
+        tag("th", head[0], scope="col"),
+        tag("td", class_="bar"),
+        tag("th", head[1], scope="col"),
+        tag("th", head[2], scope="col") if noted else None,
     )
     return tag(
         "table",
@@ -138,9 +144,9 @@ def columns(items: Sequence[Bar], *, caption: str) -> Safe:
         parts.append(
             tag(
                 "li",
-                tag("b", number(item.value)),
+                tag("b", mark(item.tone) if item.value and item.tone != "ok" else None, number(item.value)),
                 _drawing(shapes, class_="chart column", box="0 0 10 100"),
-                tag("span", mark(item.tone) if item.tone in ("bad", "warn", "unknown") else None, item.label),
+                tag("span", item.label),
             )
         )
     return tag("ul", join(parts), class_="columns", aria_label=caption)

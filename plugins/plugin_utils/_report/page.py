@@ -195,7 +195,7 @@ def _status(summary: Mapping[str, Any]) -> Safe:
     return _card(
         "Status",
         strip(items),
-        bars(items, caption="Licences by status", head=("Status", "Licences"), marks=True),
+        bars(items, caption="Licences by status", head=("Status", "Licences", "Share"), marks=True),
         identity="status",
         about="Licences by their state; a host without one counts once.",
     )
@@ -211,7 +211,7 @@ def _days(summary: Mapping[str, Any]) -> Safe:
     )
 
 
-def _kind_bars(items: Sequence[Bar], *, caption: str, head: tuple[str, str], what: str) -> Safe:
+def _kind_bars(items: Sequence[Bar], *, caption: str, head: tuple[str, str, str], what: str) -> Safe:
     """A bar for each kind, bounded: the rest is one more line."""
     shown = list(items[:MAX_BARS])
     rest = items[MAX_BARS:]
@@ -233,7 +233,7 @@ def _products(entries: Sequence[Mapping[str, Any]]) -> Safe:
     items = _counted(entries, lambda entry: entry["product"] or "not known")
     return _card(
         "Products",
-        _kind_bars(items, caption="Licences by product", head=("Product", "Licences"), what="products"),
+        _kind_bars(items, caption="Licences by product", head=("Product", "Licences", "Activated"), what="products"),
         identity="products",
         about="Licences by product and edition; the darker part is activated.",
     )
@@ -243,7 +243,9 @@ def _channels(entries: Sequence[Mapping[str, Any]]) -> Safe:
     items = _counted(entries, lambda entry: entry["channel"] or "not known")
     return _card(
         "Keys",
-        _kind_bars(items, caption="Licences by key channel", head=("Key channel", "Licences"), what="channels"),
+        _kind_bars(
+            items, caption="Licences by key channel", head=("Key channel", "Licences", "Activated"), what="channels"
+        ),
         identity="channels",
         about="Licences by the channel of their product key; the darker part is activated.",
     )
@@ -260,7 +262,7 @@ def _servers(entries: Sequence[Mapping[str, Any]]) -> Safe:
         _kind_bars(
             _counted(entries, label),
             caption="KMS clients by the KMS host that they use",
-            head=("KMS host", "Clients"),
+            head=("KMS host", "Clients", "Activated"),
             what="KMS hosts",
         ),
         identity="kms-servers",

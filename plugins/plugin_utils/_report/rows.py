@@ -182,8 +182,9 @@ def _without_answer(host: str, outcome: str, status_key: str, result: Mapping[st
     status = STATUSES[status_key]
     error = _mapping(result.get("error"))
     message = clean(error.get("message")) or clean(result.get("msg")) or "No result, and no reason was told"
-    while message.startswith(f"{host}: "):
-        message = message[len(host) + 2 :]
+    # What Ansible and the modules put in front of it, the row says by itself.
+    for prefix in ("Task failed: ", f"{host}: "):
+        message = message.removeprefix(prefix)
     return Row(
         host=host,
         outcome=outcome,
