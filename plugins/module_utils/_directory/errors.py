@@ -27,6 +27,7 @@ class DirectoryError(Exception):
     """name: symbol, such as UNREACHABLE. code: number of the LDAP result where there is one, else the symbol."""
 
     def __init__(self, name: str, message: str, remedy: str, *, code: int | None = None) -> None:
+        message = message[:1].upper() + message[1:]
         super().__init__(f"{message} {remedy}")
         self.name = name
         self.message = message

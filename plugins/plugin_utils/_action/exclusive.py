@@ -15,7 +15,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from .._licensing.errors import LicensingError
@@ -28,14 +28,19 @@ _BETWEEN_TRIES = 0.25
 _BASE = Path("/tmp")
 
 
-@contextmanager
-def alone_with(state: State, *, pause: Callable[[float], None] = time.sleep) -> Iterator[None]:
+def alone_with(state: State, *, pause: Callable[[float], None] = time.sleep) -> AbstractContextManager[None]:
     """Hold the lock of the machine with this state; it goes with the process, however that ends.
 
     The client machine ID tells machines apart, by whatever name or address they are reached.  Two that share one, which
     is a fault in itself, wait for each other.  Raises LicensingError when another run does not come to its end.
     """
-    name = hashlib.sha256((state.service.client_machine_id or "").lower().encode()).hexdigest()
+    return alone_under((state.service.client_machine_id or "").lower(), pause=pause)
+
+
+@contextmanager
+def alone_under(text: str, *, pause: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """The same for what this text stands for, such as a forest that a key activates."""
+    name = hashlib.sha256(text.encode()).hexdigest()
     lock = os.open(_directory() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         _wait_for(lock, pause)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...module_utils._directory.options import ARGUMENTS as DIRECTORY_OPTIONS
+
 Options = dict[str, dict[str, Any]]
 
 
@@ -43,7 +45,13 @@ PRODUCT_KEY = ArgumentSpec(
 )
 
 ACTIVATION = ArgumentSpec(
-    options={**_product_options(), "fail_when_pending": {"type": "bool", "default": False}},
+    options={
+        **_product_options(),
+        "confirmation_id": {"type": "str"},
+        "confirmation_file": {"type": "path"},
+        "fail_when_pending": {"type": "bool", "default": False},
+    },
+    mutually_exclusive=[("confirmation_id", "confirmation_file")],
 )
 
 CLIENT = ArgumentSpec(
@@ -125,4 +133,75 @@ LICENSE_INFO = ArgumentSpec(
         **_product_options(),
         "application": {"type": "str", "choices": ["windows", "office", "all"], "default": "windows"},
     },
+)
+
+REARM = ArgumentSpec(
+    options={
+        **_product_options(),
+        "scope": {"type": "str", "choices": ["windows", "application", "product"], "default": "windows"},
+        "application_id": {"type": "str"},
+        "if_client_machine_id": {"type": "list", "elements": "str"},
+        "if_days_left_below": {"type": "int", "default": 1},
+        "force": {"type": "bool", "default": False},
+        "keep": {"type": "int", "default": 1},
+    },
+)
+
+LICENSE_FILE = ArgumentSpec(
+    options={
+        **_product_options(),
+        "path": {"type": "list", "elements": "str"},
+        "directory": {"type": "list", "elements": "str"},
+        "content": {"type": "str"},
+        "force": {"type": "bool", "default": False},
+    },
+    required_one_of=[("path", "directory", "content")],
+)
+
+TOKEN_LICENSE = ArgumentSpec(
+    options={
+        **_product_options(),
+        "ilid": {"type": "str", "required": True},
+        "ilvid": {"type": "int", "required": True},
+        "state": {"type": "str", "choices": ["absent"], "default": "absent"},
+    },
+)
+
+TOKEN_LICENSE_INFO = ArgumentSpec(options=_product_options())
+
+AD_ACTIVATION = ArgumentSpec(
+    options={
+        "key": {"type": "str", "no_log": True, "required": True},
+        "name": {"type": "str"},
+        "offline": {"type": "bool", "default": False},
+        "confirmation_id": {"type": "str"},
+        "verify": {"type": "bool", "default": True},
+        **DIRECTORY_OPTIONS,
+    },
+)
+
+PREFLIGHT_INFO = ArgumentSpec(
+    options={
+        **_product_options(),
+        "role": {"type": "str", "choices": ["host", "client"], "required": True},
+        "name": {"type": "str"},
+        "kms_hosts": {"type": "list", "elements": "dict"},
+        "server": {"type": "str"},
+        "port": {"type": "int"},
+        "discover": {"type": "bool", "default": False},
+        "activation_type": {"type": "str", "choices": ["any", "ad", "kms", "token"]},
+        "firewall": {"type": "bool", "default": False},
+    },
+    mutually_exclusive=[("server", "discover"), ("port", "discover")],
+)
+
+HOST_REQUESTS_INFO = ArgumentSpec(
+    options={
+        "side": {"type": "str", "choices": ["host", "client"], "default": "host"},
+        "hours": {"type": "int", "default": 24},
+        "since": {"type": "str"},
+        "until": {"type": "str"},
+        "limit": {"type": "int", "default": 1000},
+    },
+    mutually_exclusive=[("hours", "since")],
 )
