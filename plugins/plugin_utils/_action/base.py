@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from .._licensing.errors import AmbiguousProduct, ErrorInfo, InvalidOption, Lice
 from .._licensing.faults import error_from_fault
 from .._licensing.hresult import NOT_ENOUGH_COUNT, hex_code
 from .._licensing.keys import ProductKey
-from .._licensing.reading import Reader, Scope, parse_guid
+from .._licensing.reading import Reader, Scope, State, parse_guid
 from .._licensing.report import license_result, threshold_result
+from .._licensing.state import Product
 from .exclusive import alone_with
 from .wsman import Work, WsmanAction
 
@@ -78,8 +79,7 @@ class LicensingAction(WsmanAction):
         return work
 
     def _run(self, host: str) -> dict[str, Any]:
-        given = self._task.args.get(tables.OPTION)
-        with tables.extended_by(str(self._find_needle("files", given)) if given else None):
+        with tables.extended_by(self.find_file(self._task.args.get(tables.OPTION))):
             try:
                 return super()._run(host)
             except CimFault as fault:
@@ -99,13 +99,18 @@ class LicensingAction(WsmanAction):
             result["candidates"] = error.candidates
         return result
 
+    def find_file(self, given: str | None) -> str | None:
+        """The path of a file or directory of the user: in `files` of the role, or beside the playbook."""
+        find: Callable[[str, str], str] = self._find_needle
+        return find("files", given) if given else None
+
     def applier(self, session: CimSession, task: Task, **reading: Any) -> Applier:
         """What carries a plan out for this task."""
         return Applier(Reader(session, task.scope, **reading), alone=alone_with)
 
     def outcome_result(self, outcome: Outcome, *, pending_fails: bool = False) -> dict[str, Any]:
         """The result of a task that may have changed something; the same shape for all modules."""
-        product = outcome.after.product
+        product = _the_product(outcome.after)
         info = outcome.error.info if outcome.error else None
         pending = info is not None and info.code == _PENDING_CODE
         result: dict[str, Any] = {
@@ -115,17 +120,20 @@ class LicensingAction(WsmanAction):
             "pending": pending,
             "restarted": outcome.restarted,
             "diff": {
-                "before": {change.setting: change.before for change in outcome.changes},
-                "after": {change.setting: change.after for change in outcome.changes},
+                "before": {change.label: change.before for change in outcome.changes},
+                "after": {change.label: change.after for change in outcome.changes},
             },
         }
+        if outcome.after.scope.application == "office":
+            after = outcome.after
+            result["licenses"] = [license_result(item, after.service) for item in after.products]
         if outcome.changes:
-            was = outcome.before.product
+            was = _the_product(outcome.before)
             result["before"] = license_result(was, outcome.before.service) if was else None
         if outcome.warnings:
             result["warnings"] = outcome.warnings
         if pending:
-            result["threshold"] = threshold_result(product)
+            result["threshold"] = threshold_result(product or next(iter(outcome.after.products), None))
         if info is not None:
             result["error"] = info.as_result()
         if outcome.error is not None and (pending_fails or not pending):
@@ -136,10 +144,22 @@ class LicensingAction(WsmanAction):
         return result
 
 
+def _the_product(state: State) -> Product | None:
+    """The product that a task was about; None when it was about several, as a task about Office may be."""
+    try:
+        return state.product
+    except AmbiguousProduct:
+        return None
+
+
 def _summary(outcome: Outcome, changed: str, *, pending: bool, threshold: int | None) -> str:
     """One short sentence for the screen and the job event."""
-    product = outcome.after.product
+    product = _the_product(outcome.after)
     what = f"{product.name}: {product.status}" if product else "no product key installed"
+    if product is None and outcome.after.products:
+        what = "; ".join(f"{item.name}: {item.status}" for item in outcome.after.products)
+    if outcome.left_alone and product is None:
+        return f"{what}; left alone"
     if outcome.left_alone:
         return f"{what}; left alone, its key is of channel {product.channel if product else None}"
     if pending:
@@ -148,4 +168,4 @@ def _summary(outcome: Outcome, changed: str, *, pending: bool, threshold: int | 
         )
     if not outcome.changes:
         return f"{what}; nothing to change"
-    return f"{what}; {changed} {', '.join(change.setting for change in outcome.changes)}"
+    return f"{what}; {changed} {', '.join(change.label for change in outcome.changes)}"

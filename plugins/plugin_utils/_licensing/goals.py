@@ -11,9 +11,10 @@ import re
 from .errors import LicensingError
 from .hresult import describe
 from .keys import ProductKey, find_gvlk
-from .plan import LICENSED, REFRESH, Goal, product_call, service_call
+from .office_family import gvlk_of
+from .plan import LICENSED, REFRESH, Goal, Operation, product_call, service_call
 from .reading import Reader, State
-from .state import APPLICATIONS, EXTENDED_GRACE, WINDOWS_APPLICATION, Product
+from .state import APPLICATIONS, EXTENDED_GRACE, OFFICE_APPLICATION, WINDOWS_APPLICATION, Product
 
 _EDITION_IN_NAME = re.compile(r"^Windows\(R\),? (\w+) edition$")
 
@@ -80,14 +81,17 @@ def forget_key_goal() -> Goal:
     )
 
 
-def activation_goal(*, spends: bool, restart: bool = False) -> Goal:
+ACTIVATE = (product_call("Activate"), REFRESH)
+
+
+def activation_goal(*, spends: bool, restart: bool = False, operations: tuple[Operation, ...] = ACTIVATE) -> Goal:
     """The chosen product is licensed."""
     return Goal(
         setting="status",
         wanted=LICENSED,
         read=lambda state: state.product.status if state.product else None,
         met=lambda state: state.product is not None and state.product.licensed,
-        operations=(product_call("Activate"), REFRESH),
+        operations=operations,
         spends=spends,
         of_product=True,
         restart=restart,
@@ -146,13 +150,14 @@ def require_known_id(state: State) -> None:
         )
 
 
-def require_key(state: State) -> None:
-    """Raise LicensingError when the chosen product has no key, so that there is nothing to activate."""
+def require_key(state: State) -> Product:
+    """The chosen product; raises LicensingError when it has no key, so that there is nothing to activate."""
     if state.product is None or not state.product.partial_product_key:
         raise LicensingError(
             "this host has no product key" + (" for that activation_id" if state.scope.activation_id else ""),
             remedy="Install one first; client with gvlk: true installs the public client setup key of its edition",
         )
+    return state.product
 
 
 def refuse_token_activation(state: State, activation_type: str | None) -> None:
@@ -173,10 +178,12 @@ def gvlk_for(reader: Reader, state: State) -> ProductKey:
     """
     product, build = state.product, state.service.build
     application = product.application_id if product is not None else APPLICATIONS[state.scope.application]
+    if application.lower() == OFFICE_APPLICATION and product is not None:
+        return gvlk_of(product)
     if application.lower() != WINDOWS_APPLICATION:
         raise LicensingError(
-            "gvlk: the client setup key can be chosen for Windows only",
-            remedy="Give the client setup key of the Office product, which Microsoft publishes, with key",
+            "gvlk: the client setup key can be chosen for Windows, and for Office 2016 and later",
+            remedy="Name the product with activation_id, or give its key with key",
         )
     if product is not None:
         editions = edition_ids(product)

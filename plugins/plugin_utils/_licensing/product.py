@@ -24,7 +24,10 @@ from .goals import (
     require_known_id,
 )
 from .keys import ProductKey
+from .office import activate_all, is_about_all, key_goals, volume_units
+from .offline import Confirmations, deposit_operations, refuse_kms_client
 from .plan import Goal, unmet
+from .reading import State
 
 
 @dataclass(frozen=True)
@@ -57,28 +60,50 @@ def configure_product_key(applier: Applier, wish: ProductKeyWish, *, check: bool
     """Read, plan, apply; `check` plans only.  Raises LicensingError before anything is changed, never after."""
     applier = applier.installing(wish.key)
     state = applier.reader.read()
+    if is_about_all(state) and (wish.gvlk or wish.key):
+        units = volume_units(applier.reader, state, key=wish.key, gvlk=wish.gvlk)
+        wanted = [unit for unit in units if unit.key is not None]
+        goals = key_goals(wanted, state, activates=False, channel=wish.key_channel, allowed=wish.allow_downgrade)
+        return applier.run(_with_registry(wish, goals, state), state, check=check)
     require_known_id(state)
-    goals: list[Goal] = []
+    goals = []
     key = gvlk_for(applier.reader, state) if wish.gvlk else wish.key
     if not wish.present:
         goals.append(no_key_goal())
     elif key is not None:
         refuse_downgrade(state, key, activates=False, allowed=wish.allow_downgrade)
         goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
+    return applier.run(_with_registry(wish, goals, state), state, check=check)
+
+
+def _with_registry(wish: ProductKeyWish, goals: list[Goal], state: State) -> list[Goal]:
     # Windows does not show whether the registry still has a key: with a key it is cleared when that was installed.
-    if wish.clear_from_registry and (not goals or not goals[0].met(state)):
-        goals.append(forget_key_goal())
-    return applier.run(goals, state, check=check)
+    if wish.clear_from_registry and (not goals or any(not goal.met(state) for goal in goals)):
+        return [*goals, forget_key_goal()]
+    return goals
 
 
-def activate_product(applier: Applier, *, check: bool) -> Outcome:
-    """Activate the chosen product once, unless it is licensed.  Raises LicensingError when there is none."""
+def activate_product(applier: Applier, *, confirmations: Confirmations | None = None, check: bool) -> Outcome:
+    """Activate the chosen product once, unless it is licensed: online, or by its confirmation ID.
+
+    The reader has to read ProductDetails for the latter.  Raises LicensingError when there is no product to activate.
+    """
     state = applier.reader.read()
+    if is_about_all(state) and confirmations is None:
+        return activate_all(applier, state, check=check)
     require_known_id(state)
-    require_key(state)
-    goals = [activation_goal(spends=activation_spends(state, None))]
+    product = require_key(state)
+    is_host_key = product.key_channel == "csvlk"
+    if confirmations is None:
+        goal = activation_goal(spends=activation_spends(state, None), restart=is_host_key)
+    else:
+        goal = activation_goal(spends=False, restart=is_host_key, operations=deposit_operations(confirmations))
+    goals = [goal]
     if unmet(goals, state):
         refuse_token_activation(state, None)
+        if confirmations is not None:
+            refuse_kms_client(product)
+            confirmations.for_product(product)
     outcome = applier.run(goals, state, check=check)
     if not check:
         outcome.error = outcome.error or activation_failure(outcome.after.product)
