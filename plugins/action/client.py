@@ -27,7 +27,7 @@ class ActionModule(LicensingAction):
             allow_downgrade=task.options["allow_downgrade"],
             **task.given(_OPTIONS),
         )
-        wish.check(on_product=task.scope.activation_id is not None)
+        wish.check(on_product=task.scope.activation_id is not None or task.scope.application == "office")
         return wish
 
     def perform(self, session: CimSession, task: Task, wish: ClientWish) -> dict[str, Any]:

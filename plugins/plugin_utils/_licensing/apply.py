@@ -39,6 +39,8 @@ class Outcome:
     left_alone: bool = False
     error: LicensingError | None = None
     warnings: list[str] = field(default_factory=list)
+    failures: list[tuple[Goal, LicensingError]] = field(default_factory=list)
+    """Goals whose failure did not end the task."""
 
     @property
     def changed(self) -> bool:
@@ -108,12 +110,19 @@ class Applier:
         restarted = False
         error: LicensingError | None = None
         warnings: list[str] = []
+        failures: list[tuple[Goal, LicensingError]] = []
         now = state
         try:
             for goal in plan:
-                if not goal.met(now):
+                if goal.met(now):
+                    continue
+                try:
                     now = self._reach(goal, now, done)
                     goal.verify(now)
+                except (LicensingError, CimFault) as caught:
+                    if not goal.independent:
+                        raise
+                    failures.append((goal, _explained(caught)))
         except (LicensingError, CimFault) as caught:
             error = _explained(caught)
         if any(goal.restart for goal in done):
@@ -138,7 +147,13 @@ class Applier:
             error = error or _explained(caught)
             after, changes = now, predicted_changes(done, state)
         outcome = Outcome(
-            before=state, after=after, changes=changes, restarted=restarted, error=error, warnings=warnings
+            before=state,
+            after=after,
+            changes=changes,
+            restarted=restarted,
+            error=error,
+            warnings=warnings,
+            failures=failures,
         )
         if error is None:
             outcome.warnings += [

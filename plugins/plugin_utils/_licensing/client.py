@@ -22,6 +22,7 @@ from .goals import (
     require_known_id,
 )
 from .keys import ProductKey
+from .office import activation_goals, is_about_all, key_goals, tell_failures, volume_units
 from .plan import Goal, setting_goal, unmet
 from .reading import State
 from .settings import ACTIVATION_TYPE, CLIENT_SETTINGS, Setting
@@ -64,7 +65,9 @@ class ClientWish:
         if self.server is not None:
             check_server_name(self.server)
         if on_product and self.host_caching is not None:
-            raise InvalidOption("host_caching", "Windows has it for the whole machine only, not for one activation_id")
+            raise InvalidOption(
+                "host_caching", "Windows has it for the whole machine only, not for one activation_id or Office"
+            )
         _BY_OPTION["port"].check(self.port)
 
 
@@ -86,6 +89,8 @@ def configure_client(applier: Applier, wish: ClientWish, *, check: bool) -> Outc
     """Read, plan, apply; `check` plans only.  Raises LicensingError before anything is changed, never after."""
     applier = applier.installing(wish.key)
     state = applier.reader.read()
+    if is_about_all(state):
+        return _configure_office(applier, wish, state, check=check)
     require_known_id(state)
     channel = state.product.key_channel if state.product else None
     if channel in wish.leave_alone:
@@ -110,6 +115,16 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
         goals.append(key_goal(key, channel="gvlk" if wish.gvlk else wish.key_channel))
     elif wish.activate or (wish.activation_type is not None and not on_product):
         require_key(state)
+    goals += _setting_goals(wish, on_product=on_product)
+    if wish.activate:
+        activation = activation_goal(spends=activation_spends(state, key))
+        goals.append(activation)
+        if activation in unmet(goals, state):
+            refuse_token_activation(state, wish.activation_type)
+    return goals
+
+
+def _setting_goals(wish: ClientWish, *, on_product: bool) -> list[Goal]:
     wanted: dict[str, str | int | bool | None] = {}
     if wish.discover:
         wanted = {"server": None, "port": None}
@@ -122,15 +137,36 @@ def client_goals(wish: ClientWish, applier: Applier, state: State) -> list[Goal]
         wanted["lookup_domain"] = wish.lookup_domain.strip().rstrip(".") or None
     if wish.host_caching is not None:
         wanted["host_caching"] = wish.host_caching
-    goals += [setting_goal(_BY_OPTION[option], value, on_product=on_product) for option, value in wanted.items()]
+    goals = [setting_goal(_BY_OPTION[option], value, on_product=on_product) for option, value in wanted.items()]
     if wish.activation_type is not None:
         goals.append(setting_goal(ACTIVATION_TYPE, wish.activation_type, on_product=on_product, read_product=True))
-    if wish.activate:
-        activation = activation_goal(spends=activation_spends(state, key))
-        goals.append(activation)
-        if activation in unmet(goals, state):
-            refuse_token_activation(state, wish.activation_type)
     return goals
+
+
+def _configure_office(applier: Applier, wish: ClientWish, state: State, *, check: bool) -> Outcome:
+    """The same for all volume products of Office; a KMS host key for Office is never touched here."""
+    units = volume_units(applier.reader, state, key=wish.key, gvlk=wish.gvlk, leave_alone=wish.leave_alone)
+    if not units:
+        return Outcome(before=state, after=state, left_alone=True)
+    goals = key_goals(units, state, activates=wish.activate, channel=wish.key_channel, allowed=wish.allow_downgrade)
+    clients = [unit for unit in units if unit.is_kms_client]
+    goals += [unit.goal(goal) for unit in clients for goal in _setting_goals(wish, on_product=True)]
+    if wish.activate:
+        goals += activation_goals(units, state, activation_type=wish.activation_type)
+    outcome = applier.run(goals, state, check=check)
+    if wish.lookup_domain and wish.server is None and not wish.discover:
+        fixed = next((unit for unit in clients if _own_server(unit.focus(outcome.after))), None)
+        if fixed is not None:
+            outcome.warnings.append(
+                f"lookup_domain has no effect while {fixed.label} has a KMS server; discover: true clears it"
+            )
+    if wish.activate and not check:
+        tell_failures(outcome, units)
+    return outcome
+
+
+def _own_server(state: State) -> str | None:
+    return state.product.kms_server if state.product else None
 
 
 def _refuse_kms_host(wish: ClientWish, product: Product) -> None:

@@ -109,6 +109,17 @@ def published_gvlks(rows: Rows) -> frozenset[str]:
     return frozenset(row["key"] for row in rows)
 
 
+def find_office_gvlk(edition_id: str) -> Gvlk | None:
+    """The client setup key of an Office product, such as Office21VisioPro2021VL."""
+    found = (row for row in gvlk_table() if not row.builds and row.edition_id.lower() == edition_id.lower())
+    return next(found, None)
+
+
+def office_edition_of(key: ProductKey) -> str | None:
+    """The Office product that a client setup key is for; None for any other key."""
+    return next((row.edition_id for row in gvlk_table() if not row.builds and row.key == key), None)
+
+
 def find_gvlk(*, build: int, edition_ids: tuple[str, ...] = (), sku: int | None = None) -> Gvlk | None:
     """The client setup key for an edition (EditionID, or OperatingSystemSKU) and a Windows build.
 

@@ -47,6 +47,8 @@ class Goal:
     spends: it uses up one of a limited number of activations, so it is never sent again blindly;
     changes_products: another product may be the chosen one afterwards; of_product: it is about the chosen product, so
     that it has to be looked at again then; restart: it needs the service to start again;
+    product: the product that it is about, in a task about several; independent: its failure does not stop the goals
+    after it;
     observable: False when Windows does not show the value, so that doing it counts as a change;
     verify: raises LicensingError when the goal holds, but what Windows shows besides is wrong;
     mismatch: why Windows may still show another value afterwards, None when that is told otherwise.
@@ -64,6 +66,8 @@ class Goal:
     observable: bool = True
     verify: Callable[[State], None] = field(default=_accept, repr=False)
     mismatch: str | None = "a Group Policy may override it"
+    product: str | None = None
+    independent: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,15 @@ class Change:
     setting: str
     before: Any
     after: Any
+    product: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.product}: {self.setting}" if self.product else self.setting
 
     def as_result(self) -> dict[str, Any]:
-        return {"setting": self.setting, "before": self.before, "after": self.after}
+        told = {"setting": self.setting, "before": self.before, "after": self.after}
+        return {**told, "product": self.product} if self.product else told
 
 
 def unmet(goals: Sequence[Goal], state: State) -> tuple[Goal, ...]:
@@ -92,7 +102,7 @@ def unmet(goals: Sequence[Goal], state: State) -> tuple[Goal, ...]:
 
 def predicted_changes(plan: Sequence[Goal], state: State) -> tuple[Change, ...]:
     """What carrying the plan out would change."""
-    changes = (Change(goal.setting, goal.read(state), goal.wanted) for goal in plan)
+    changes = (Change(goal.setting, goal.read(state), goal.wanted, goal.product) for goal in plan)
     return tuple(change for change in changes if change.before != change.after)
 
 
@@ -102,7 +112,7 @@ def actual_changes(plan: Sequence[Goal], done: Sequence[Goal], before: State, af
     for goal in plan:
         seen = goal.read(after) if goal.observable else (goal.wanted if goal in done else goal.read(before))
         if seen != goal.read(before):
-            changes.append(Change(goal.setting, goal.read(before), seen))
+            changes.append(Change(goal.setting, goal.read(before), seen, goal.product))
     return tuple(changes)
 
 

@@ -140,6 +140,13 @@ class Reader:
         """The state with its products read again: a key change makes another product the chosen one."""
         return dataclasses.replace(state, products=self._products())
 
+    def office_licenses(self, description: str) -> tuple[Product, ...]:
+        """The licences of Office with these words in their description, with a key or without."""
+        application = wql_quote(APPLICATIONS["office"])
+        where = f"ApplicationID={application} AND Description LIKE {wql_quote(f'%{description}%')}"
+        instances = self._query(PRODUCT_CLASS, column_sets(Product), where)
+        return tuple(from_instance(Product, instance) for instance in instances)
+
     def operating_system(self) -> OperatingSystem:
         columns = column_sets(OperatingSystem)[0]
         instances = self.session.query(OPERATING_SYSTEM_CLASS, columns)

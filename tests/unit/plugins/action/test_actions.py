@@ -27,12 +27,12 @@ from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import (
     CimTlsError,
 )
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.apply import Applier
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.state import WINDOWS_APPLICATION
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._licensing.fake_windows import (
     CLIENT_ID,
     CSVLK,
     MAK,
     NOT_ENOUGH_COUNT,
-    OFFICE_ID,
     SERVER_GVLK,
     VISIO_ID,
     FakeWindows,
@@ -173,10 +173,12 @@ def test_a_failure_after_a_change_still_says_what_changed(run: Run) -> None:
 
 
 def test_candidates_are_returned_when_the_product_has_to_be_named(run: Run) -> None:
-    windows = FakeWindows(office(OFFICE_ID, "GCVGB", "Office"), office(VISIO_ID, "YY89G", "Visio"))
-    result = run(windows, "activation", application="office")
+    windows = FakeWindows(
+        keyed_client(), {**office(VISIO_ID, "YY89G", "Leftover"), "ApplicationID": WINDOWS_APPLICATION}
+    )
+    result = run(windows, "activation")
     assert result["failed"] is True
-    assert set(result["candidates"]) == {OFFICE_ID, VISIO_ID}
+    assert set(result["candidates"]) == {CLIENT_ID, VISIO_ID}
     assert windows.calls == []
 
 

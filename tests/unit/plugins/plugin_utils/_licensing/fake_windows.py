@@ -182,7 +182,7 @@ _SWITCHES = {
     "DisableKeyManagementServiceDnsPublishing": ("KeyManagementServiceDnsPublishing", "DisablePublishing", True),
     "EnableKeyManagementServiceLowPriority": ("KeyManagementServiceLowPriority", "EnableLowPriority", False),
 }
-_CONDITION = re.compile(r"(\w+)=('(?:[^'\\]|\\.)*')|(\w+) IS NOT NULL")
+_CONDITION = re.compile(r"(\w+)=('(?:[^'\\]|\\.)*')|(\w+) IS NOT NULL|(\w+) LIKE '%([^'%]*)%'")
 
 
 class FakeWindows(CimSession):
@@ -360,7 +360,8 @@ class FakeWindows(CimSession):
         if method == "InstallProductKey":
             activation_id, channel = self.known_keys[parameters["ProductKey"]]
             chosen = self.find(activation_id)
-            for item in self.products:
+            replaced = [] if chosen["ApplicationID"] == OFFICE_APPLICATION else self.products
+            for item in replaced:
                 if item["ApplicationID"] == chosen["ApplicationID"] and not chosen["LicenseIsAddon"]:
                     item.update(PartialProductKey=None, LicenseStatus=0)
             chosen.update(
@@ -385,7 +386,9 @@ def _ids(products: Sequence[Mapping[str, Any]]) -> set[str]:
 def _matches(row: Mapping[str, Any], where: str) -> bool:
     matched = _CONDITION.findall(where)
     assert len(matched) == (where.count(" AND ") + 1 if where else 0), f"condition is not understood: {where}"
-    for name, literal, present in matched:
+    for name, literal, present, described, words in matched:
+        if described and words not in str(row.get(described)):
+            return False
         if present and row.get(present) is None:
             return False
         if name and str(row.get(name)).lower() != literal[1:-1].lower():

@@ -273,10 +273,15 @@ def test_an_unknown_activation_id_is_named_and_nothing_is_sent() -> None:
     assert windows.calls == []
 
 
-def test_one_of_several_products_has_to_be_named() -> None:
-    windows = FakeWindows(keyed_client(), office(OFFICE_ID, "GCVGB", "Office"), office(VISIO_ID, "YY89G", "Visio"))
+def test_one_of_several_products_of_windows_has_to_be_named() -> None:
+    windows = FakeWindows(keyed_client(), product(ESU_ID, PartialProductKey="KKKKK", Name="another edition"))
     with pytest.raises(AmbiguousProduct):
-        configure(windows, application="office", activate=True)
+        configure(windows, activate=True)
+    assert windows.calls == []
+
+
+def test_one_of_several_products_of_office_can_be_named() -> None:
+    windows = FakeWindows(keyed_client(), office(OFFICE_ID, "GCVGB", "Office"), office(VISIO_ID, "YY89G", "Visio"))
     configure(windows, application="office", activation_id=VISIO_ID, activate=True)
     assert windows.methods == ["Activate"]
     assert windows.calls[0].target == VISIO_ID
@@ -448,13 +453,13 @@ def test_an_evaluation_edition_has_to_be_converted_first() -> None:
     assert "DISM" in caught.value.info.remedy
 
 
-@pytest.mark.parametrize("has_office", [True, False])
-def test_the_setup_key_of_windows_is_never_installed_for_office(has_office: bool) -> None:
-    windows = FakeWindows(keyed_client(), *([office(OFFICE_ID, "GCVGB", "Office")] if has_office else []))
-    with pytest.raises(LicensingError, match="Windows only"):
-        configure(windows, application="office", gvlk=True)
-    with pytest.raises(LicensingError):
+def test_the_setup_key_of_windows_is_never_installed_for_office() -> None:
+    unknown = {**office(OFFICE_ID, "GCVGB", "Office"), "LicenseFamily": "Office15ProPlusVL_KMS_Client"}
+    windows = FakeWindows(keyed_client(), unknown)
+    with pytest.raises(LicensingError, match="Office15ProPlusVL_KMS_Client"):
         configure(windows, activation_id=OFFICE_ID, gvlk=True)
+    with pytest.raises(LicensingError, match="no volume edition of Office"):
+        configure(FakeWindows(keyed_client()), application="office", gvlk=True)
     assert windows.calls == []
 
 
