@@ -11,12 +11,21 @@ from dataclasses import dataclass
 
 from .._cim.session import CimSession
 from .apply import Applier, Outcome
+from .editions import AZURE_REMEDY, EVALUATION_REMEDY, is_azure_edition, is_evaluation
 from .errors import InvalidOption, LicensingError
-from .goals import activation_failure, activation_goal, key_goal, no_key_goal, refuse_downgrade, require_known_id
+from .goals import (
+    activation_failure,
+    activation_goal,
+    edition_ids,
+    key_goal,
+    no_key_goal,
+    refuse_downgrade,
+    require_known_id,
+)
 from .keys import ProductKey
 from .plan import Goal, Operation, setting_goal
 from .publishing import PublishDomain, write_publish_domains
-from .reading import FIREWALL_RULE, State
+from .reading import FIREWALL_RULE, Reader, State
 from .settings import HOST_SETTINGS, Setting
 
 _BY_OPTION: dict[str, Setting] = {setting.option: setting for setting in HOST_SETTINGS}
@@ -76,6 +85,8 @@ def configure_host(applier: Applier, wish: HostWish, *, check: bool) -> Outcome:
     applier = applier.installing(wish.key)
     state = applier.reader.read()
     require_known_id(state)
+    if wish.present and wish.key is not None:
+        _refuse_edition(applier.reader, state, wish.key)
     if wish.firewall is not None:
         _require_firewall_rule(state)
     warnings: list[str] = []
@@ -151,6 +162,24 @@ def _firewall_goal(enabled: bool) -> Goal:
         met=lambda state: state.firewall is not None and state.firewall.enabled is enabled,
         operations=(Operation("switch the firewall rule", switch),),
     )
+
+
+def _refuse_edition(reader: Reader, state: State, key: ProductKey) -> None:
+    """Raise LicensingError for a Windows that takes no host key.  Only one without any key is asked for its edition."""
+    product = state.product
+    if state.scope.application != "windows" or (product is not None and product.partial_product_key == key.partial):
+        return
+    editions = edition_ids(product) if product is not None else ()
+    sku = None if editions else reader.operating_system().sku
+    told = " or ".join(editions) or f"OperatingSystemSKU {sku}"
+    if is_evaluation(editions, sku):
+        raise LicensingError(
+            f"key: this is an evaluation edition ({told}), which takes no volume licence key", remedy=EVALUATION_REMEDY
+        )
+    if is_azure_edition(editions, sku):
+        raise LicensingError(
+            f"key: Windows Server Datacenter: Azure Edition ({told}) can't be a KMS host", remedy=AZURE_REMEDY
+        )
 
 
 def _require_firewall_rule(state: State) -> None:
