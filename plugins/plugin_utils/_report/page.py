@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .charts import Bar, bars, columns, counter, mark, number, percent, strip
-from .markup import Safe, join, tag
+from .markup import Child, Safe, join, tag
 from .words import CLIENT_THRESHOLD, SERVER_THRESHOLD, SEVERITIES, status_of
 
 DATA = Path(__file__).parent / "data"
@@ -30,15 +30,16 @@ MAX_BARS = 12
 MAX_LINES = 50
 MAX_NAMES = 8
 
-HEADINGS = (
-    "Host",
-    "Status",
-    "Days left",
-    "Product",
-    "Key",
-    "KMS host used",
-    "Client machine ID",
-    "Last error, and what to do",
+#: The table of hosts: headings and classes.
+COLUMNS = (
+    ("Host", None),
+    ("Status", None),
+    ("Days left", "figure"),
+    ("Product", "product"),
+    ("Key", None),
+    ("KMS host used", None),
+    ("Client machine ID", None),
+    ("Last error, and what to do", "wide"),
 )
 
 
@@ -235,7 +236,7 @@ def _products(entries: Sequence[Mapping[str, Any]]) -> Safe:
         "Products",
         _kind_bars(items, caption="Licences by product", head=("Product", "Licences", "Activated"), what="products"),
         identity="products",
-        about="Licences by product and edition; the darker part is activated.",
+        about="Licences by product and edition; the stronger part of a bar is activated.",
     )
 
 
@@ -247,7 +248,7 @@ def _channels(entries: Sequence[Mapping[str, Any]]) -> Safe:
             items, caption="Licences by key channel", head=("Key channel", "Licences", "Activated"), what="channels"
         ),
         identity="channels",
-        about="Licences by the channel of their product key; the darker part is activated.",
+        about="Licences by the channel of their product key; the stronger part of a bar is activated.",
     )
 
 
@@ -430,17 +431,20 @@ def _scrolling(table: Safe, label: str) -> Safe:
 
 
 def _cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the table shows of a row, plain; the script gets the same.  The order is that of HEADINGS:
-    host; state, severity; days, as number and text; product; key; KMS host; ID; error, its reason, what to do."""
+    """What the table shows of a row, plain; the script gets the same.
+
+    host; state, severity; days, as number and text; product; key; KMS host; ID; error in short, more of it, what to do.
+    """
     status = status_of(row["status"])
     days = row["days_left"]
     server, port = row["kms_server"], row["kms_port"]
-    if row["outcome"] != "ok":
-        used = ""
-    elif server:
-        used = f"{server}:{port}" if port not in (None, 1688) else server
-    else:
-        used = ""
+    used = f"{server}:{port}" if server and port not in (None, 1688) else server or ""
+    reason, remedy = _sentence(row["error_message"]), _sentence(row["remedy"])
+    # One short line, and the rest on demand: a code, or else the reason, or else what to do.
+    named = f"{row['error_name']}: {reason}" if row["error_name"] else reason
+    parts = [row["error_code"], named, remedy]
+    short, *more = [part for part in parts if part] or [""]
+    remedy = more.pop() if more else ""
     return (
         row["host"],
         status.label,
@@ -448,12 +452,12 @@ def _cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
         days,
         "no end" if row["permanent"] else "" if days is None else str(days),
         row["product"] or "",
-        row["channel"] or "",
+        (row["channel"] or "").removeprefix("Volume:"),
         used,
         row["client_machine_id"] or "",
-        " ".join(part for part in (row["error_code"], row["error_name"]) if part),
-        _sentence(row["error_message"]),
-        _sentence(row["remedy"]),
+        short,
+        more[0] if more else "",
+        remedy,
     )
 
 
@@ -467,23 +471,35 @@ def _pill(status_key: str) -> Safe:
 
 
 def _table_row(cells: Sequence[Any]) -> Safe:
-    host, label, severity, _days_number, days, product, channel, server, identity, error, reason, remedy = cells
+    host, label, severity, _days, days, product, channel, server, identity, short, reason, remedy = cells
+    contents: tuple[Child, ...] = (
+        tag("span", mark(severity), label, class_="pill"),
+        days,
+        product,
+        channel,
+        server,
+        tag("code", identity) if identity else "",
+        _on_demand(short, reason, remedy),
+    )
     return tag(
         "tr",
-        tag("th", host, scope="row"),
-        tag("td", tag("span", mark(severity), label, class_="pill")),
-        tag("td", days, class_="figure"),
-        tag("td", product),
-        tag("td", channel),
-        tag("td", server),
-        tag("td", tag("code", identity) if identity else None),
-        tag(
-            "td",
-            tag("code", error) if error else None,
-            tag("p", reason) if reason else None,
-            tag("p", remedy, class_="quiet") if remedy else None,
-            class_="wide",
+        tag("th", host, scope="row", role="rowheader"),
+        join(
+            tag("td", content, class_=kind, data_label=heading, role="cell")
+            for content, (heading, kind) in zip(contents, COLUMNS[1:], strict=True)
         ),
+        role="row",
+    )
+
+
+def _on_demand(short: str, reason: str, remedy: str) -> Child:
+    if not reason and not remedy:
+        return short
+    return tag(
+        "details",
+        tag("summary", short),
+        tag("p", reason) if reason else None,
+        tag("p", tag("b", "What to do: "), remedy) if remedy else None,
     )
 
 
@@ -529,14 +545,16 @@ def _hosts(rows: Sequence[Mapping[str, Any]]) -> Safe:
     table = tag(
         "table",
         tag("caption", "Hosts and their licences, the worst first", class_="hidden"),
-        _head((name, "figure" if name == "Days left" else None) for name in HEADINGS),
-        tag("tbody", join(map(_table_row, ordered[:STATIC_ROWS])), id="rows"),
+        _head(COLUMNS),
+        tag("tbody", join(map(_table_row, ordered[:STATIC_ROWS])), id="rows", role="rowgroup"),
         class_="grid hosts",
         id="host-table",
+        # On a phone, its rows are shown as blocks, which takes the meaning of a table from them.
+        role="table",
     )
     left_out = len(ordered) - STATIC_ROWS
     note = (
-        tag("p", f"These are the first {STATIC_ROWS} of {number(len(ordered))}. All are in the CSV file of the report.")
+        tag("p", f"The first {STATIC_ROWS} of {number(len(ordered))} rows. All are in the CSV file of the report.")
         if left_out > 0
         else None
     )

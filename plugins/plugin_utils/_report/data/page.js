@@ -21,23 +21,43 @@
     return element;
   };
 
-  const line = ([host, label, severity, , days, product, channel, server, identity, error, reason, remedy]) => {
+  // The same as the rows that are in the page as it is written.
+  const headings = [...document.querySelectorAll("#host-table thead th")];
+  const labels = headings.map((heading) => heading.textContent);
+  const kinds = headings.map((heading) => heading.className);
+
+  const onDemand = (short, reason, remedy) => {
+    if (!reason && !remedy) return short;
+    const details = make("details");
+    details.append(make("summary", short));
+    if (reason) details.append(make("p", reason));
+    if (remedy) {
+      const advice = make("p");
+      advice.append(make("b", "What to do: "), remedy);
+      details.append(advice);
+    }
+    return details;
+  };
+
+  const line = ([host, label, severity, , days, product, channel, server, identity, short, reason, remedy]) => {
     const row = make("tr");
+    row.setAttribute("role", "row");
     const head = make("th", host);
     head.scope = "row";
+    head.setAttribute("role", "rowheader");
+    row.append(head);
     const pill = make("span", "", "pill");
     const mark = make("span", "", `mark ${severity}`);
     mark.setAttribute("aria-hidden", "true");
     pill.append(mark, label);
-    const status = make("td");
-    status.append(pill);
-    const machine = make("td");
-    if (identity) machine.append(make("code", identity));
-    const wide = make("td", "", "wide");
-    if (error) wide.append(make("code", error));
-    if (reason) wide.append(make("p", reason));
-    if (remedy) wide.append(make("p", remedy, "quiet"));
-    row.append(head, status, make("td", days, "figure"), make("td", product), make("td", channel), make("td", server), machine, wide);
+    const machine = identity ? make("code", identity) : "";
+    [pill, days, product, channel, server, machine, onDemand(short, reason, remedy)].forEach((content, index) => {
+      const cell = make("td", "", kinds[index + 1]);
+      cell.dataset.label = labels[index + 1];
+      cell.setAttribute("role", "cell");
+      if (content) cell.append(content);
+      row.append(cell);
+    });
     return row;
   };
 
@@ -82,13 +102,13 @@
     update();
   };
 
-  document.querySelectorAll("#host-table thead th").forEach((heading, column, all) => {
+  headings.forEach((heading, column) => {
     const button = make("button", heading.textContent);
     button.type = "button";
     button.addEventListener("click", () => {
       state.descending = state.column === column && !state.descending;
       state.column = column;
-      all.forEach((other) => other.removeAttribute("aria-sort"));
+      headings.forEach((other) => other.removeAttribute("aria-sort"));
       heading.setAttribute("aria-sort", state.descending ? "descending" : "ascending");
       restart();
     });
