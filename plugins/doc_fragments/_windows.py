@@ -52,9 +52,12 @@ options:
   data_directory:
     description:
       - A directory on the controller with tables that correct or extend those of the collection,
-        C(gvlk.csv) with the client setup keys and C(hresult.csv) with the error codes and their remedies.
+        C(gvlk.csv) with the client setup keys and C(hresult.csv) with the error codes and their remedies, and
+        for M(winops.kms.preflight_info) C(kms_host_matrix.csv) with what KMS host keys activate,
+        C(kms_host_updates.csv) with the updates that this needs and C(windows_releases.csv) with the releases.
       - A row takes the place of the row with the same product, edition and servicing channel (C(gvlk.csv)) or
-        the same code (C(hresult.csv)), or is added. The tables are checked before anything is sent.
+        the same code (C(hresult.csv)), or is added. Of the others the rows are told apart by the key group,
+        by host, client and update, and by the release. The tables are checked before anything is sent.
       - A relative path is looked for in C(files) of the role and beside the playbook.
       - To set it for all modules, use C(module_defaults) with the group C(group/winops.kms.kms).
     type: path
