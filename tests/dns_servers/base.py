@@ -23,7 +23,7 @@ from types import TracebackType
 from typing import ClassVar
 
 from .guide import run_shell, search_path
-from .proxy import CountingProxy, free_port
+from .proxy import ADDRESSES, CountingProxy, free_port
 
 # Invented for these tests; base64 of plain words.
 KEYS = {
@@ -97,6 +97,8 @@ class DnsServer(ABC):
     zones: ClassVar[tuple[str, ...]] = ZONES
     updatable: ClassVar[tuple[str, ...]] = UPDATABLE
     keys: ClassVar[Mapping[str, str]] = KEYS
+    # On which the server's port must be free.
+    addresses: ClassVar[tuple[str, ...]] = ADDRESSES
 
     def __init__(self) -> None:
         self.port = 0
@@ -108,7 +110,7 @@ class DnsServer(ABC):
     def __enter__(self) -> DnsServer:
         with contextlib.ExitStack() as stack:
             self.directory = stack.enter_context(self.folder())
-            self.server_port = free_port()
+            self.server_port = free_port(self.addresses)
             self.start(stack)
             self.proxy = stack.enter_context(CountingProxy(self.server_port))
             self.port = self.proxy.port

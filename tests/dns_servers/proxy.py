@@ -12,6 +12,7 @@ import socketserver
 import struct
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from types import TracebackType
 
 ADDRESSES = ("127.0.0.1", "::1")
@@ -21,13 +22,13 @@ _ANSWER_SECONDS = 20
 _LARGEST = 65535
 
 
-def free_port() -> int:
-    """A port that is free for TCP and UDP on both loopback addresses."""
+def free_port(addresses: Sequence[str] = ADDRESSES) -> int:
+    """A port that is free for TCP and UDP on all the addresses, by default both of loopback."""
     while True:
         with contextlib.ExitStack() as stack:
             port = 0
             try:
-                for address in ADDRESSES:
+                for address in addresses:
                     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                         family = socket.AF_INET6 if ":" in address else socket.AF_INET
                         sock = stack.enter_context(socket.socket(family, kind))
@@ -41,13 +42,15 @@ def free_port() -> int:
 class CountingProxy:
     """Forwards DNS over TCP and UDP, message by message, from a port of its own to the server's.
 
+    addresses, port: where it listens, if not at a free port of both loopback addresses.
     opcodes: how many requests of each opcode have arrived, counted before the server sees them. A request is forwarded
     to the address that it came to, so one to ::1 shows that the server itself answers there.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, *, addresses: Sequence[str] = ADDRESSES, port: int | None = None) -> None:
         self.server_port = server_port
-        self.port = free_port()
+        self.addresses = addresses
+        self.port = port or free_port()
         self.opcodes: Counter[int] = Counter()
         self._accepted = 0
         self._answers_to_lose = 0
@@ -73,7 +76,7 @@ class CountingProxy:
             self._answers_to_lose = count
 
     def __enter__(self) -> CountingProxy:
-        for address in ADDRESSES:
+        for address in self.addresses:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             for base, handler in ((_TcpListener, _TcpHandler), (_UdpListener, _UdpHandler)):
                 kind = type(base.__name__, (base,), {"address_family": family, "proxy": self})

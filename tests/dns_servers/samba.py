@@ -25,7 +25,10 @@ _CLEAR = Path(__file__).with_name("samba_clear.py")
 
 
 class Samba(ProgramServer):
-    """The domain lab.test. Needs root. Starts the KDC and the DNS server, no file server and no directory service."""
+    """The domain lab.test. Needs root. Starts the KDC and the DNS server, no file server and no directory service.
+
+    rpc_port: where its service lsarpc answers DCE/RPC, on 127.0.0.1 and ::1.
+    """
 
     name = "samba"
     zones = ("lab.test",)
@@ -52,7 +55,7 @@ class Samba(ProgramServer):
 
     def start(self, stack: contextlib.ExitStack) -> None:
         own = self.directory
-        kdc_port, password_port = free_port(), free_port()
+        kdc_port, password_port, self.rpc_port = free_port(), free_port(), free_port()
         tool = find_program("samba-tool", "samba-common-bin")
         self.shell(
             *(tool, "domain", "provision", f"--realm={self.realm}", "--domain=LAB", "--server-role=dc"),
@@ -84,6 +87,9 @@ class Samba(ProgramServer):
         process = stack.enter_context(Process(samba, environment=_QUICK))
         process.wait_for_port(kdc_port)
         process.wait_for_port(self.server_port)
+        process.wait_for_port(self.rpc_port)
+        # Provisioning leaves out an address of loopback. Every account may make a name that is not there yet.
+        self.nsupdate("lab.test", "add dc1.lab.test. 3600 A 127.0.0.1")
         # -I: this folder, which has a samba.py, is no place to import from. Leaving the context closes its input.
         self.cleaner = stack.enter_context(
             subprocess.Popen(
@@ -102,7 +108,10 @@ class Samba(ProgramServer):
             "realm": self.realm,
             "workgroup": "LAB",
             "server role": "active directory domain controller",
-            "server services": "kdc, dns",
+            "server services": "kdc, dns, rpc",
+            # Of the RPC services that one alone which needs no fixed port, as the endpoint mapper does.
+            "dcerpc endpoint servers": "lsarpc",
+            "rpc server port:lsarpc": self.rpc_port,
             "interfaces": "127.0.0.1/8 ::1/128",
             "bind interfaces only": "yes",
             "dns port": self.server_port,

@@ -39,15 +39,14 @@ _FINE = (AS_WANTED, LEFT_OUT)
 _NO_ROUTE = ("ENETUNREACH", "EADDRNOTAVAIL", "EAFNOSUPPORT", "ENETDOWN")
 _MOST_AT_ONCE = 16
 
-_LEAVE_OUT = (
-    "If it cannot be reached from this machine on purpose, or is going to be taken out of the NS records, leave "
-)
+_LEAVE_OUT = "If it is meant to be out of reach of this machine, leave it out by nameservers_except."
 _REMEDIES = {
     DIFFERS: "A secondary server gets a change by zone transfer, and one of Active Directory by replication, so it may "
     "need a while. If it stays so, check that the primary notifies it and lets it transfer the zone, and that it has "
     "this server as its primary.",
     NOT_AUTHORITATIVE: "Load the zone there, or take the server out of the NS records of the zone and of its parent.",
-    NO_ANSWER: "Check that it runs, and that TCP port {port} of it can be reached from here. " + _LEAVE_OUT,
+    NO_ANSWER: "Check that it runs, that TCP port {port} of it can be reached from here, and that it has the zone. "
+    + _LEAVE_OUT,
     NO_ROUTE: "Run the task on a machine that has one. " + _LEAVE_OUT,
     NO_ADDRESS: "Give it an address record, or take it out of the NS records of the zone.",
 }
@@ -163,9 +162,9 @@ def _view(server: Server, goal: Goal, zone: str, name: str, address: str) -> Vie
     except UnreachableError as error:
         if error.name in _NO_ROUTE:
             return view(NO_ROUTE, problem=f"{label} was not asked, since this machine has no route to it.")
-        return view(NO_ANSWER, problem=error.message)
+        return view(NO_ANSWER, problem=f"{label} could not be asked. {error.message}")
     except DnsError as error:
-        return view(NO_ANSWER, problem=error.message)
+        return view(NO_ANSWER, problem=f"{label} gave no usable answer. {error.message}")
     records = records_of(message, from_text(goal.owner))
     if not message.flags & dns.flags.AA:
         return view(NOT_AUTHORITATIVE, records, f"{label} does not hold the zone {zone}: it answers without authority.")
