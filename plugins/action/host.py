@@ -12,8 +12,12 @@ from ansible_collections.winops.kms.plugins.plugin_utils._action import specs
 from ansible_collections.winops.kms.plugins.plugin_utils._action.base import LicensingAction, Task
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.session import CimSession
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.host import HostWish, configure_host
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.office_host import (
+    configure_office_host,
+    the_host_licence,
+)
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.publishing import PublishDomain
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.report import kms_host_result
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.report import kms_host_result, license_result
 
 _OPTIONS = (
     "activate",
@@ -42,13 +46,19 @@ class ActionModule(LicensingAction):
         return wish
 
     def perform(self, session: CimSession, task: Task, wish: HostWish) -> dict[str, Any]:
+        office = task.scope.application == "office"
+        whole_host_goes = not wish.present and not office
         applier = self.applier(
             session,
             task,
-            with_firewall=wish.firewall is not None or not wish.present,
-            with_publish_domains=wish.publish_domains is not None or not wish.present,
+            with_firewall=wish.firewall is not None or whole_host_goes,
+            with_publish_domains=wish.publish_domains is not None or whole_host_goes,
         )
-        outcome = configure_host(applier, wish, check=task.check)
+        configure = configure_office_host if office else configure_host
+        outcome = configure(applier, wish, check=task.check)
         result = self.outcome_result(outcome)
-        result["kms_host"] = kms_host_result(outcome.after.service, outcome.after.product)
+        product = the_host_licence(outcome.after, wish.key) if office else outcome.after.product
+        result["kms_host"] = kms_host_result(outcome.after.service, product)
+        if office:
+            result["license"] = license_result(product, outcome.after.service) if product else None
         return result

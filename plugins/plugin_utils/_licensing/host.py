@@ -88,7 +88,7 @@ def configure_host(applier: Applier, wish: HostWish, *, check: bool) -> Outcome:
     if wish.present and wish.key is not None:
         _refuse_edition(applier.reader, state, wish.key)
     if wish.firewall is not None:
-        _require_firewall_rule(state)
+        require_firewall_rule(state)
     warnings: list[str] = []
     if wish.present:
         try:
@@ -102,7 +102,7 @@ def configure_host(applier: Applier, wish: HostWish, *, check: bool) -> Outcome:
     else:
         goals = absent_goals(wish, state)
     outcome = applier.run(goals, state, check=check)
-    outcome.warnings += warnings + _warnings(wish)
+    outcome.warnings += warnings + warnings_of(wish)
     if wish.present and wish.activate and not check:
         outcome.error = outcome.error or activation_failure(outcome.after.product)
     return outcome
@@ -116,7 +116,12 @@ def present_goals(wish: HostWish, state: State) -> list[Goal]:
         goals.append(key_goal(wish.key, channel="csvlk", restart=True))
     if wish.activate:
         goals.append(activation_goal(spends=True, restart=True))
-    goals += [setting_goal(setting, value) for setting, value in wish.settings.items()]
+    return goals + machine_goals(wish)
+
+
+def machine_goals(wish: HostWish) -> list[Goal]:
+    """What a KMS host has but once, whatever it is a host for: settings, publish list, firewall."""
+    goals = [setting_goal(setting, value) for setting, value in wish.settings.items()]
     if wish.publish_domains is not None:
         goals.append(_publish_goal(wish.publish_domains))
     if wish.firewall is not None:
@@ -182,7 +187,8 @@ def _refuse_edition(reader: Reader, state: State, key: ProductKey) -> None:
         )
 
 
-def _require_firewall_rule(state: State) -> None:
+def require_firewall_rule(state: State) -> None:
+    """Raise LicensingError when Windows has no such rule, or none that can be switched."""
     if state.firewall is None:
         raise LicensingError(
             f"firewall: this Windows has no rule {FIREWALL_RULE} that could be switched",
@@ -203,7 +209,8 @@ def _require_kms_host(wish: HostWish, state: State) -> None:
         )
 
 
-def _warnings(wish: HostWish) -> list[str]:
+def warnings_of(wish: HostWish) -> list[str]:
+    """What a task does not do, although its options sound like it."""
     port = wish.port
     if wish.present and wish.firewall and port is not None and port != 1688:
         return [f"firewall opens TCP 1688 only (rule SPPSVC-In-TCP); make a rule of your own for the port {port}"]

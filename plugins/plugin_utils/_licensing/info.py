@@ -12,8 +12,8 @@ from typing import Any
 from .._cim.session import CimSession
 from .errors import AmbiguousProduct
 from .reading import Reader, Scope
-from .report import kms_host_result, license_result, service_result
-from .state import LICENSED, Product, ProductDetails
+from .report import kms_host_result, kms_hosts_result, license_result, service_result
+from .state import LICENSED, WINDOWS_APPLICATION, Product, ProductDetails
 
 _DETAILS = tuple(
     item.name for item in dataclasses.fields(ProductDetails) if item.name not in Product.__dataclass_fields__
@@ -31,7 +31,8 @@ def read_license_info(session: CimSession, scope: Scope) -> dict[str, Any]:
         chosen = state.product if scope.application != "all" else None
     except AmbiguousProduct as error:
         warnings.append(str(error))
-    host = next((item for item in state.products if item.key_channel == "csvlk"), None)
+    hosts = sorted(state.products, key=lambda item: item.application_id.lower() != WINDOWS_APPLICATION)
+    host = next((item for item in hosts if item.key_channel == "csvlk"), None)
     found: dict[str, Any] = {
         "license": next(
             (entry for entry in licenses if chosen and entry["activation_id"] == chosen.activation_id), None
@@ -39,6 +40,7 @@ def read_license_info(session: CimSession, scope: Scope) -> dict[str, Any]:
         "licenses": licenses,
         "service": service_result(state.service),
         "kms_host": kms_host_result(state.service, host),
+        "kms_hosts": kms_hosts_result(state.products),
         "pending": False,
         "msg": _sentence(chosen, len(licenses)),
     }

@@ -74,7 +74,7 @@ class Unit:
 
     def focus(self, state: State) -> State:
         """The state as a task about this product alone would see it."""
-        return _focused(state, min(filter(self._fits, state.products), key=self._rank, default=None))
+        return focused(state, min(filter(self._fits, state.products), key=self._rank, default=None))
 
     def _has_key(self, product: Product) -> bool:
         return self.key is not None and product.partial_product_key == self.key.partial
@@ -94,13 +94,14 @@ class Unit:
         return about(goal, self.focus, self.label, independent=independent)
 
 
-def _focused(state: State, product: Product | None) -> State:
+def focused(state: State, product: Product | None) -> State:
+    """The state as a task that names this product by its activation ID would see it."""
     if product is None:
         return dataclasses.replace(state, products=())
     return dataclasses.replace(state, scope=dataclasses.replace(state.scope, activation_id=product.activation_id))
 
 
-def about(goal: Goal, focus: Focus, label: str, *, independent: bool = False) -> Goal:
+def about(goal: Goal, focus: Focus, label: str | None = None, *, independent: bool = False) -> Goal:
     """A goal that looks at a state through `focus`, and acts on what it shows."""
 
     def operation(inner: Operation) -> Operation:
@@ -200,6 +201,21 @@ def no_office(state: State, what: str) -> LicensingError:
     )
 
 
+def must_land(goal: Goal, key: ProductKey) -> Goal:
+    """The goal that a key is installed, which fails when no Office product shows it: it went somewhere else then."""
+
+    def verify(state: State) -> None:
+        if not any(_same_key(product, key) for product in state.products):
+            raise LicensingError(
+                f"the key that ends in {key.partial} was accepted, but no Office product has it",
+                remedy="Look with license_info, application: all; a key of Windows replaces the key that Windows had, "
+                "so that this one has to be installed again",
+            )
+        goal.verify(state)
+
+    return dataclasses.replace(goal, verify=verify)
+
+
 def key_goals(
     units: Sequence[Unit], state: State, *, activates: bool, channel: str | None, allowed: bool
 ) -> list[Goal]:
@@ -208,7 +224,8 @@ def key_goals(
     for unit in units:
         if unit.key is not None:
             refuse_downgrade(unit.focus(state), unit.key, activates=activates, allowed=allowed)
-            goals.append(unit.goal(key_goal(unit.key, channel="gvlk" if unit.key.is_gvlk else channel)))
+            goal = unit.goal(key_goal(unit.key, channel="gvlk" if unit.key.is_gvlk else channel))
+            goals.append(must_land(goal, unit.key))
     return goals
 
 

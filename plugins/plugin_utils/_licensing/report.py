@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .goals import edition_ids
@@ -89,6 +90,26 @@ def kms_host_result(service: Service, product: Product | None) -> dict[str, Any]
         "dns_publishing": service.dns_publishing,
         "low_priority": service.low_priority,
     }
+
+
+def kms_hosts_result(products: Sequence[Product]) -> list[dict[str, Any]]:
+    """What each KMS host key has counted, of which there may be one for Windows and one for each version of Office."""
+    return [
+        {
+            "name": product.name,
+            "application": _APPLICATION_NAMES.get((product.application_id or "").lower(), product.application_id),
+            "activation_id": product.activation_id,
+            "partial_product_key": product.partial_product_key,
+            "status": product.status,
+            "is_kms_host": product.is_kms_host == 1,
+            "current_count": product.current_count,
+            "required_count": product.required_count,
+            "total_requests": product.total_requests,
+            "failed_requests": product.failed_requests,
+        }
+        for product in products
+        if product.key_channel == "csvlk"
+    ]
 
 
 def threshold_result(product: Product | None) -> int | None:
