@@ -14,6 +14,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,7 +27,13 @@ from kmslab.control import Lab
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Set before other processes are started for the tests, so that all draw from one seed.
+    os.environ.setdefault("WINOPS_TEST_SEED", secrets.token_hex(4))
     config.addinivalue_line("markers", "estate(name): the estate of the test's lab, by file name without .yml")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"seed of the random sequences: WINOPS_TEST_SEED={os.environ['WINOPS_TEST_SEED']}")
 
 
 @pytest.fixture(scope="session")
