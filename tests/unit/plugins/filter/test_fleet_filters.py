@@ -27,7 +27,8 @@ def test_results_become_a_report_and_a_report_a_text() -> None:
     assert report["title"] == "KMS fleet report"
     assert summarize({"pc1": answer(a_license())}, time="later", previous=draw(report, "json")) == report
     # What a look-up gives for a file that does not exist differs between releases of ansible-core.
-    for nothing in (None, "", []):
+    missing: tuple[Any, ...] = (None, "", [])
+    for nothing in missing:
         assert summarize({"pc1": answer(a_license())}, time="later", previous=nothing)["time"] == "later"
     assert draw(report).startswith("<!DOCTYPE html>")
     assert json.loads(draw(report, "json"))["time"] == TIME
