@@ -33,7 +33,8 @@ options:
   application:
     description:
       - The application whose licence is meant.
-      - V(office) stands for Office 2013 and later with a volume licence.
+      - V(office) stands for volume editions of Office with Visio and Project. Client setup keys are known for Office 2016
+        to LTSC 2024.
     type: str
     choices: [windows, office]
     default: windows
@@ -42,7 +43,7 @@ options:
       - The activation ID of the product that is meant, as RV(license.activation_id) of
         M(winops.kms.license_info) shows it.
       - Without it, the one product of O(application) is taken that has a product key and is not an add-on.
-        When there are several, the module fails and lists them.
+        When there are several, the module fails and lists them, unless it says what it does with several of Office.
     type: str
 """
 
