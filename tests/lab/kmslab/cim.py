@@ -9,13 +9,26 @@ licensing and nothing of XML.  Both know this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
 #: What a property or parameter may hold.  Arrays are lists, datetimes are aware `datetime` objects, None is NULL.
 Value = object
 Instance = Mapping[str, Value]
+
+#: The account on whose behalf a method runs; None where nobody is logged on, as in tests of the model.
+CALLER: ContextVar[str | None] = ContextVar("caller", default=None)
+
+
+def on_behalf_of(account: str, work: Callable[[], Instance]) -> Instance:
+    """Run a method for an account."""
+    token = CALLER.set(account)
+    try:
+        return work()
+    finally:
+        CALLER.reset(token)
 
 
 @dataclass(frozen=True)

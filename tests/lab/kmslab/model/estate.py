@@ -23,7 +23,7 @@ import dns.tsig
 
 from ..cim import MachineView, WmiError
 from ..dns import DnsServer, Grant, Record, Zone, build_zone
-from . import codes, events, kms, office
+from . import codes, directory, events, kms, office
 from .catalogue import Catalogue
 from .keys import EVALUATION_MEDIA_KEY, RETAIL_MEDIA_KEY, Key, KeyBook
 from .machine import ClientState, License, Machine, Product
@@ -95,7 +95,9 @@ class Estate:
             rng=random.Random(spec.seed),
             client_order=spec.client_order,
             count_survives_restart=spec.count_survives_restart,
+            by_directory=lambda machine, product: directory.activate_client(self.forest, self.keys, machine, product),
         )
+        self.forest = directory.make_forest(spec.directory, spec.domain)
         for machine in self.machines.values():
             self._prepare(machine)
             self._prepare_office(machine)

@@ -106,6 +106,10 @@ class KeyBook:
         """The key with this text (any case, surrounding blanks ignored), or None for an unknown or malformed one."""
         return self._keys.get(text.strip().upper())
 
+    def host_keys(self) -> list[Key]:
+        """All KMS host keys."""
+        return [key for key in self._keys.values() if key.channel == "csvlk"]
+
     def spent(self) -> dict[str, dict[str, int]]:
         """Last five characters -> {machine: activations spent}, for keys with a count."""
         return {key.partial: dict(key.spent) for key in self._keys.values() if key.activations is not None}

@@ -58,6 +58,8 @@ class Network:
     rng: random.Random
     client_order: str = "rfc2782"
     count_survives_restart: bool = False
+    by_directory: Callable[[Machine, Product], bool] = lambda _machine, _product: False
+    """Activate a client by Active Directory; whether that was it.  Raises WmiError when it may go no other way."""
     dns_cache: Cache | None = None
     """Set while the clock is moved, when thousands of look-ups would get the same few answers."""
 
@@ -209,7 +211,9 @@ def answer(host: Machine, client: Machine, product: Product, port: int) -> Reply
 
 
 def activate_client(network: Network, client: Machine, product: Product) -> None:
-    """Activate a KMS client; WmiError with the HRESULT that Windows gives."""
+    """Activate a volume client, by the directory or a KMS host; WmiError with the HRESULT that Windows gives."""
+    if network.by_directory(client, product):
+        return
     state = client.client_of(product)
     try:
         reply = _ask_hosts(network, client, product)

@@ -89,6 +89,8 @@ class Product:
     activation_type: int | None = None
     ad_object: str | None = None
     """The activation object in Active Directory that activated it."""
+    ad_values: dict[str, str] = field(default_factory=dict)
+    """More properties of that activation."""
     lookup_domain: str | None = None
     rearms: int = 1001
     office: str | None = None
@@ -566,6 +568,7 @@ class Machine:
         row.license = License()
         row.host_pid = None
         row.activation_type = None
+        row.ad_object, row.ad_values = None, {}
         self.client_of(row).next_try = None
 
     def license_permanently(self, row: Product) -> None:

@@ -38,9 +38,6 @@ def activate(network: kms.Network, machine: Machine, product: Product) -> None:
     if product.key is None:
         raise WmiError(codes.NO_KEY)
     if product.channel == "gvlk":
-        chosen = machine.number("VLActivationType", product=product) or machine.activation_type
-        if chosen == 1:
-            raise WmiError(codes.AD_NO_SUCH_OBJECT)
         kms.activate_client(network, machine, product)
         return
     result = product.key.spend(machine.name) if machine.internet else codes.NO_INTERNET

@@ -155,6 +155,21 @@ class TsigSpec:
 
 
 @dataclass
+class DirectorySpec:
+    """The forest's directory; without a URL the lab keeps the activation objects itself.
+
+    `writers`: accounts of the machines that may make activation objects.
+    """
+
+    url: str | None = None
+    bind_dn: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: str | None = None
+    base: str = ""
+    writers: list[str] = field(default_factory=lambda: ["Administrator"])
+
+
+@dataclass
 class EstateSpec:
     """A whole estate file."""
 
@@ -167,6 +182,7 @@ class EstateSpec:
     keys: list[KeySpec] = field(default_factory=list)
     tsig_keys: list[TsigSpec] = field(default_factory=list)
     zones: list[ZoneSpec] = field(default_factory=list)
+    directory: DirectorySpec | None = None
     group_vars: dict[str, dict[str, Any]] = field(default_factory=dict)
     machines: list[MachineSpec] = field(default_factory=list)
 
@@ -194,6 +210,8 @@ def parse_estate(data: Any, origin: str = "estate") -> EstateSpec:
         ],
         "zones": [_zone(item, f"{origin}: zones[{i}]") for i, item in enumerate(data.pop("zones", []))],
     }
+    if data.get("directory") is not None:
+        data["directory"] = _make(DirectorySpec, data["directory"], f"{origin}: directory")
     spec: EstateSpec = _make(EstateSpec, {**data, **nested}, origin)
     for entry in entries:
         for name in _expand(str(entry.get("name", ""))):

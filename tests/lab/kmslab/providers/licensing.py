@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from ..cim import CimClass, Instance, Value, WmiError
-from ..model import codes, kms, licence_files, operations, rearm
+from ..model import codes, directory, kms, licence_files, operations, rearm
 from ..model.machine import KMS_COUNTERS, Machine, Product
 from .base import BaseProvider, Handler, fields, methods, text_key
 
@@ -295,6 +295,9 @@ class ServiceProvider(_LicensingProvider):
         def clear(name: str) -> Handler:
             return act(lambda _ignored: machine.set_setting(name, None))
 
+        def named(arguments: Instance) -> dict[str, Value]:
+            return {"text": arguments.get("ProductKey"), "name": arguments.get("ActivationObjectName")}
+
         def refresh(_ignored: Instance) -> None:
             machine.counters["license_refreshes"] += 1
 
@@ -343,6 +346,24 @@ class ServiceProvider(_LicensingProvider):
                 lambda a: operations.set_activation_type(machine, a.get("ActivationType"))
             ),
             "ClearVLActivationTypeEnabled": act(lambda _ignored: operations.set_activation_type(machine, 0)),
+            "DoActiveDirectoryOnlineActivation": act(
+                lambda a: directory.activate_online(self.estate.forest, machine, self.estate.keys, **named(a))
+            ),
+            "DepositActiveDirectoryOfflineActivationConfirmation": act(
+                lambda a: directory.deposit_confirmation(
+                    self.estate.forest,
+                    machine,
+                    self.estate.keys,
+                    confirmation=a.get("ConfirmationID"),
+                    **named(a),
+                )
+            ),
+            "GenerateActiveDirectoryOfflineActivationId": lambda _keys, a: {
+                "InstallationID": directory.installation_id(
+                    self.estate.forest, machine, self.estate.keys, a.get("ProductKey")
+                ),
+                "ReturnValue": 0,
+            },
         }
 
 
@@ -382,6 +403,7 @@ class ProductProvider(_LicensingProvider):
             "AutomaticVMActivationLastActivationTime": _NEVER,
             "Description": product.description,
             "ADActivationObjectName": product.ad_object,
+            **product.ad_values,
             "EvaluationEndDate": self._evaluation_end(product),
             "ExtendedGrace": codes.NONE_UINT32,
             "GenuineStatus": 0,

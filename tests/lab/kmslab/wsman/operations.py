@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from ..cim import Field, Instance, MachineView, Method, Value, WmiError
+from ..cim import Field, Instance, MachineView, Method, Value, WmiError, on_behalf_of
 from . import names, wql
 from .enumeration import Enumeration, Enumerations
 from .envelope import Request
@@ -321,7 +321,8 @@ class Operations:
         except ValueProblem:
             raise Fault("schema") from None
         keys = None if method.static else self._method_keys(request, target)
-        call = partial(target.provider.invoke, keys, method.name, arguments)
+        work = partial(target.provider.invoke, keys, method.name, arguments)
+        call = partial(on_behalf_of, self._account, work)
         finish = partial(self._finish_method, request, target, method)
         return Pending(call, finish) if method.writes else finish(call())
 
