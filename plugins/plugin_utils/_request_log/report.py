@@ -22,6 +22,7 @@ from .events import (
     TIMER_FAILED,
     Event,
 )
+from .products import known_names
 from .reading import (
     APPLICATION_LOG,
     KMS_LOG,
@@ -100,4 +101,4 @@ def _readable(extract: Extract) -> list[Event]:
 def _products(state: State) -> summary.Products:
     """The machine's own products with a key, and what the collection knows besides."""
     own = {item.activation_id.lower(): item.name for item in state.products if item.name}
-    return summary.known_products(own)
+    return summary.known_products({**known_names(), **own})

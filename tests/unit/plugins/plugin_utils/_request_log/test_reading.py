@@ -32,8 +32,8 @@ DAY = Window(UTC_NOW, datetime(2026, 3, 1, 8, tzinfo=timezone.utc), None)
 
 
 def utc(*parts: int) -> datetime:
-    year, month, day, *rest = parts
-    return datetime(year, month, day, *rest, tzinfo=timezone.utc)
+    year, month, day, hour = (*parts, 0)[:4]
+    return datetime(year, month, day, hour, tzinfo=timezone.utc)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ import pytest
 import yaml
 
 from ansible_collections.winops.kms.plugins import doc_fragments
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.reading import parse_guid
 from ansible_collections.winops.kms.plugins.plugin_utils._request_log import findings, summary
 from ansible_collections.winops.kms.plugins.plugin_utils._request_log.events import Event, understand
+from ansible_collections.winops.kms.plugins.plugin_utils._request_log.products import known_names
 from ansible_collections.winops.kms.plugins.plugin_utils._request_log.reading import Extract
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._request_log.fake_log import (
     PRODUCT,
@@ -89,6 +91,13 @@ def test_clients_are_told_apart_by_their_ids() -> None:
     assert results[1]["last_time"] == "2026-03-02T07:59:00+00:00"
     assert results[1]["products"] == [PRODUCT]
     assert clients[0].as_result(summary.known_products({PRODUCT: "Windows"}))["products"] == ["Windows"]
+
+
+def test_the_table_of_products() -> None:
+    names = known_names()
+    assert names[PRODUCT] == "Windows Server 2008 R2 Standard"
+    assert all(parse_guid(activation_id) == activation_id for activation_id in names)
+    assert all(name.strip() == name != "" for name in names.values())
 
 
 def test_duplicates_of_both_kinds() -> None:
