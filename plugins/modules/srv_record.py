@@ -238,6 +238,7 @@ options:
         the module. Only the address that is updated is asked with the key or ticket.
       - A secondary server gets a change a moment later. A task that is repeated with C(until) waits for it, since a
         task that has nothing to change sends no update.
+      - In check mode, they are only asked if there is nothing to change.
     type: bool
     default: false
   nameservers_except:
@@ -336,7 +337,7 @@ EXAMPLES = r"""
     nameservers_except: [ns-backup.contoso.com]
   delegate_to: localhost
   register: published
-  until: published.nameservers_agree
+  until: published is failed or published.nameservers_agree is not false
   retries: 12
   delay: 10
 
@@ -459,7 +460,7 @@ nameservers_agree:
   description:
     - Whether every name server that was not left out answers as wanted. An address without a route does not count if
       another address of the same server was asked.
-    - V(null) without O(nameservers=true).
+    - V(null) without O(nameservers=true), and in check mode if there is something to change.
   returned: success
   type: bool
   sample: true
@@ -598,7 +599,8 @@ def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[st
     server = Server(host, params["server_port"], timeout, credential)
     outcome = ensure(server, goal, check=check, probe=params["probe"])
     left_out = params["nameservers_except"]
-    views = look(server, goal, outcome.zone, left_out=left_out) if params["nameservers"] else None
+    ask_all = params["nameservers"] and not (check and outcome.changed)
+    views = look(server, goal, outcome.zone, left_out=left_out) if ask_all else None
     result = {
         "changed": outcome.changed,
         "records": [record.as_result() for record in outcome.records],

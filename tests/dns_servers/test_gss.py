@@ -16,9 +16,11 @@ import dns.tsig
 import pytest
 
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError, KerberosError, ServerError
+from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, ensure
 
-from .client import by_password, lines, run
+from .client import by_password, hosts, lines, run
 from .servers import Bind, BindWithKdc, DnsServer, Kerberos, Knot, PowerDns, Samba
 
 Running = Callable[[str], DnsServer]
@@ -163,6 +165,30 @@ def test_a_kdc_that_does_not_answer(
     with pytest.raises(KerberosError, match=r"no Kerberos server of the realm LAB\.TEST answers") as caught:
         run(server)
     assert caught.value.name == "KDC_UNREACH"
+
+
+def test_a_kdc_whose_packets_are_dropped_holds_nobody_up(
+    server: DnsServer, realm: Kerberos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By itself, the Kerberos library would try for about a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        port = tcp.getsockname()[1]
+        udp.bind(("127.0.0.1", port))
+        config = tmp_path / "krb5.conf"
+        config.write_text(re.sub("kdc = .*", f"kdc = 127.0.0.1:{port}", realm.config.read_text()))
+        monkeypatch.setenv("KRB5_CONFIG", str(config))
+        queries = server.proxy.opcodes[0]
+        with pytest.raises(KerberosError) as caught:
+            asked = Server("127.0.0.1", server.port, 1.0, by_password(server, realm.publisher))
+            ensure(asked, Goal("lab.test", hosts("kms01.lab.test")))
+        udp.settimeout(0)
+        assert udp.recv(65536), "the Kerberos server was asked"
+    assert caught.value.name == "KDC_TIMEOUT"
+    assert "came within 1 s" in caught.value.message
+    assert realm.publisher.principal in caught.value.message
+    assert "port 88" in caught.value.remedy
+    assert "Passw0rd" not in str(caught.value)
+    assert server.proxy.opcodes[0] == queries, "the DNS server was not"
 
 
 @pytest.mark.parametrize(

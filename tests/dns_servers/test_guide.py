@@ -33,6 +33,7 @@ _RESULT = re.compile(r"^(ok|changed|fatal): \[", re.MULTILINE)
 TASKS = [
     (Bind.name, "dns-guide-bind-task"),
     (Bind.name, "dns-guide-several-task"),
+    (Bind.name, "dns-guide-nameservers-task"),
     (Knot.name, "dns-guide-knot-task"),
     (PowerDns.name, "dns-guide-powerdns-task"),
     (PowerDnsWithPolicy.name, "dns-guide-powerdns-task"),

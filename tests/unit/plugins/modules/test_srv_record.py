@@ -19,6 +19,7 @@ from ansible_collections.winops.kms.plugins.module_utils._dns import library, op
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import InputError, ServerError, ZoneError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential
+from ansible_collections.winops.kms.plugins.module_utils._dns.nameservers import View
 from ansible_collections.winops.kms.plugins.module_utils._dns.update import (
     DEFAULT_PORT,
     DEFAULT_TTL,
@@ -317,3 +318,30 @@ def test_without_the_library_the_module_says_what_to_install() -> None:
     result = json.loads(done.stdout)
     assert (done.returncode, result["failed"]) == (1, True)
     assert "dnspython" in result["msg"]
+
+
+@pytest.mark.parametrize("status", ["as_wanted", "differs"])
+def test_name_servers_are_asked_on_request(
+    status: str,
+    calls: list[tuple[Server, Goal, bool]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[Any] = []
+
+    def look(server: Server, goal: Goal, zone: str, *, left_out: list[str]) -> tuple[View, ...]:
+        asked.append((server, goal.domain, left_out))
+        return (View("ns2.lab.test", "192.0.2.2", status, (), "" if status == "as_wanted" else "It differs."),)
+
+    monkeypatch.setattr(srv_record, "look", look)
+    without = run(capsys)
+    assert (without["nameservers"], without["nameservers_agree"], asked) == ([], None, [])
+    foretold = run(capsys, nameservers=True, _ansible_check_mode=True)
+    assert (foretold["changed"], foretold["nameservers_agree"], asked) == (True, None, []), "nobody can have it yet"
+    result = run(capsys, nameservers=True, nameservers_except=["ns9.lab.test"])
+    assert asked == [(calls[-1][0], "lab.test", ["ns9.lab.test"])]
+    (entry,) = result["nameservers"]
+    documented = yaml.safe_load(srv_record.RETURN)["nameservers"]["contains"]
+    assert entry.keys() == documented.keys()
+    assert (entry["status"], bool(entry["remedy"])) == (status, status == "differs")
+    assert result["nameservers_agree"] is (status == "as_wanted")

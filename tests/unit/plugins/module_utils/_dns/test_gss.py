@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import re
 import string
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -476,3 +477,32 @@ def test_tables_for_kerberos_cover_what_those_for_keys_do() -> None:
     fields = {"principal", "source", "service", "realm", "option"}
     for explanation in KERBEROS_ERRORS.values():
         assert set(re.findall(r"{(\w+)}", explanation.text + explanation.remedy)) <= fields
+
+
+def test_kerberos_gets_no_more_time_than_the_server() -> None:
+    """The library cannot be interrupted, so it is left to itself."""
+    library, peer, go_on = Library(), DnsPeer(), threading.Event()
+    acquire = library._acquire
+
+    def wait(wanted: dict[str, Any]) -> Any:
+        go_on.wait(60)
+        return acquire(wanted)
+
+    library._acquire = wait  # type: ignore[method-assign]
+    peer.timeout = 0.05
+    try:
+        with pytest.raises(KerberosError) as caught:
+            sign(credential(library), peer)
+    finally:
+        go_on.set()
+    assert caught.value.name == "KDC_TIMEOUT"
+    assert PRINCIPAL in caught.value.message and "0.05 s" in caught.value.message
+    assert PASSWORD not in str(caught.value)
+    assert peer.tokens == [], "nothing was sent to the DNS server"
+
+
+def test_what_is_no_error_of_kerberos_comes_out_as_it_is() -> None:
+    library = Library()
+    library.fail[SPNEGO] = ZeroDivisionError()  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        sign(credential(library))
