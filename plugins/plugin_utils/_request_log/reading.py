@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from .._cim.envelope import wql_quote
+from .._cim.errors import CimTimedOut
 from .._cim.schema import CimClass, Instance
 from .._cim.session import CimSession
 from .._licensing.errors import InvalidOption, LicensingError
@@ -135,7 +136,7 @@ def window_of(session: CimSession, wish: Wish) -> Window:
 def read_log(
     session: CimSession, log: str, numbers: Sequence[int], window: Window, *, limit: int, of_service: bool = False
 ) -> Extract:
-    """Events by their numbers; of_service: only those that the licensing service has written."""
+    """Events by their numbers; of_service: only those that the licensing service has written.  LicensingError."""
     conditions = [f"Logfile={wql_quote(log)}", _either("EventCode", [str(number) for number in numbers])]
     if of_service:
         conditions.append(_either("SourceName", [wql_quote(source) for source in _SOURCES]))
@@ -143,7 +144,13 @@ def read_log(
     if window.until is not None:
         conditions.append(f"TimeGenerated<'{_dmtf(window.until)}'")
     # One more than wanted tells whether there are more.
-    rows = session.query(EVENT_CLASS, _COLUMNS, " AND ".join(conditions), limit=limit + 1)
+    try:
+        rows = session.query(EVENT_CLASS, _COLUMNS, " AND ".join(conditions), limit=limit + 1)
+    except CimTimedOut:
+        raise LicensingError(
+            f"the host took longer to search its log {log} than WinRM waits",
+            remedy="Ask for a shorter time (hours, or since and until), or make the log smaller",
+        ) from None
     events = [_event(row) for row in rows]
     truncated = len(events) > limit
     # Nothing promises an order.

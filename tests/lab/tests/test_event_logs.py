@@ -152,6 +152,14 @@ def test_events_that_cannot_be_made(build: Build, entries: Any, said: str) -> No
         desk.estate.patch("kms1", {"add_events": entries})
 
 
+def test_a_client_forgets_its_oldest_events(build: Build) -> None:
+    desk = build(client(), records=())
+    for _ignored in range(205):
+        desk.activate("pc")
+    rows = logged(desk, "pc")
+    assert (len(rows), rows[0]["RecordNumber"], rows[-1]["RecordNumber"]) == (200, 205, 6)
+
+
 def test_a_full_log_forgets_its_oldest_events(build: Build) -> None:
     desk = build(host(dns_publishing=False))
     desk.estate.patch(

@@ -26,6 +26,8 @@ KMS_LOG = "Key Management Service"
 SPP_SOURCE = "Microsoft-Windows-Security-SPP"
 #: As many as a log of the default 20 MiB has room for.
 EVENTS_KEPT = 30_000
+#: Of what a machine logs that is no KMS host.
+CLIENT_EVENTS_KEPT = 200
 
 Event = dict[str, Any]
 Strings = Callable[[Event, Callable[[int], datetime]], list[str]]

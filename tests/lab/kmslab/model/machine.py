@@ -16,7 +16,7 @@ from typing import Any
 
 from . import codes, office
 from .catalogue import Catalogue, Edition, KmsGroup, Locale, Release, stable_guid
-from .events import EVENTS_KEPT, log_of
+from .events import CLIENT_EVENTS_KEPT, EVENTS_KEPT, KMS_LOG, log_of
 from .keys import CHANNELS, Key
 from .licence_files import TokenLicense
 from .rearm import Rearming
@@ -612,6 +612,9 @@ class Machine:
     def log(self, event: int, **details: Any) -> None:
         """Remember an event of the licensing service (the numbers are Windows' event IDs)."""
         self.keep({"event": event, "minute": self.own_clock, **details})
+        # There are thousands of clients in an estate, and few hosts.
+        if KMS_LOG not in self.event_records and len(self.events) > CLIENT_EVENTS_KEPT:
+            self.events.popleft()
 
     def keep(self, event: dict[str, Any]) -> None:
         """Put an event into its log, where it gets the next record number."""

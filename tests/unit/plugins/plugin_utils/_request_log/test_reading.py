@@ -10,6 +10,8 @@ from datetime import datetime, timezone
 
 import pytest
 
+from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import CimTimedOut
+from ansible_collections.winops.kms.plugins.plugin_utils._cim.schema import Instance
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.errors import InvalidOption, LicensingError
 from ansible_collections.winops.kms.plugins.plugin_utils._request_log.reading import (
     APPLICATION_LOG,
@@ -120,6 +122,18 @@ def test_a_host_that_sends_its_oldest_events_first() -> None:
     rows = [row(number, 12290, processed(), minutes_ago=9 - number) for number in (1, 2, 3, 4, 5)]
     extract = read_log(FakeLogs({KMS_LOG: rows}), KMS_LOG, (12290,), DAY, limit=3)
     assert extract.truncated and extract.oldest_first
+
+
+def test_a_search_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = FakeLogs({})
+
+    def late(*args: object, **options: object) -> list[Instance]:
+        raise CimTimedOut("zu spaet", code=2150858793)
+
+    monkeypatch.setattr(session, "query", late)
+    with pytest.raises(LicensingError, match="Key Management Service") as caught:
+        read_log(session, KMS_LOG, (12290,), DAY, limit=1)
+    assert "hours" in caught.value.info.remedy
 
 
 def test_what_cannot_be_read_is_kept_as_such() -> None:
