@@ -31,6 +31,9 @@ ESTATE = ROOT / "tests" / "lab" / "estates" / "demo.yml"
 DEMO = ROOT / ".demo"
 VENV_BIN = ROOT / ".venv" / "bin"
 FORKS = 12
+# What clients find at the end of the first run: both KMS hosts, which were published one beside the other.
+ZONE = "corp.example"
+PUBLISHED = ("0 0 1688 kms1.corp.example.", "10 0 1688 kms2.corp.example.")
 # The machine with a MAK is among the clients, so that it shows that its key is left alone.
 CLIENTS = "kms_clients:kms_clients_mak"
 
@@ -243,6 +246,16 @@ def check_activated(lab: Lab) -> None:
     say(f"All {len(clients)} volume clients are activated.")
 
 
+def check_published(lab: Lab) -> None:
+    """The second KMS host was added to the record set in which the first one has its record: both remain."""
+    found = sorted(record["data"] for record in lab.zone(ZONE) if record["type"] == "SRV")
+    say(f"\n_vlmcs._tcp.{ZONE} is now, on the DNS server:")
+    for data in found:
+        say(f"  SRV {data}")
+    if found != sorted(PUBLISHED):
+        raise DemoError(f"{ZONE} must have the records of both KMS hosts: {', '.join(PUBLISHED)}")
+
+
 def check_fleet(fleet: Sequence[Member], lab: Lab) -> None:
     """What the collection reads is what the simulated machines hold."""
     if missing := set(lab.machines()) - {member.name for member in fleet}:
@@ -279,6 +292,7 @@ def demo() -> None:
         say(f"{len(lab.machines())} simulated Windows machines listen, none of them is a KMS host yet.")
         for number, run in enumerate(RUNS, start=1):
             check_recap(run, play(run, number, lab))
+            check_published(lab)
             if number == 1:
                 check_activated(lab)
         fleet = read_fleet(lab)

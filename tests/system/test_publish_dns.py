@@ -106,6 +106,16 @@ def test_several_hosts_in_several_zones(lab: Lab, play: Play) -> None:
     nothing_changed(lab, play("winops.kms.publish_dns", extra_vars=leaving))
 
 
+def test_a_second_kms_host_is_added_while_the_first_ones_record_is_there(lab: Lab, play: Play) -> None:
+    """Both remain, and a third one's as well; the second run adds one line and takes none."""
+    variables = {**BY_KEY, "publish_dns_zones": ["corp.example"]}
+    play("winops.kms.publish_dns", limit="kms1", extra_vars=variables)
+    assert published(lab, "corp.example") == [*FOREIGN, BOTH[0]]
+    run = play("winops.kms.publish_dns", limit="kms2", extra_vars=variables)
+    assert published(lab, "corp.example") == FOREIGN + BOTH
+    assert record_changes(run) == {"+_vlmcs._tcp.corp.example. 3600 IN SRV 2 20 1688 kms2.corp.example."}
+
+
 def test_several_hosts_on_a_windows_server(lab: Lab, play: Play) -> None:
     others = {zone: found for zone, found in zones(lab).items() if zone not in ("ad.example", "file.example")}
     leaving = {**BY_WINDOWS, "publish_dns_remove": ["kms0"]}
