@@ -37,7 +37,7 @@ def describe(code: int, *, fallback: str = "") -> ErrorInfo:
             code=text,
             name=None,
             message=fallback or "Windows reported an error that is not in the collection's table",
-            remedy=f"Look {text} up in Microsoft's documentation, or run slui.exe 0x2a {text} on the host",
+            remedy=f"Look {text} up in Microsoft's documentation, or add it to a hresult.csv (data_directory)",
         )
     message = f"{row['meaning']}. {row['cause']}" if row["cause"] else row["meaning"]
     return ErrorInfo(code=text, name=row["symbol"] or None, message=message, remedy=row["remedy"])

@@ -7,9 +7,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
+from ansible_collections.winops.kms.plugins.plugin_utils._action import specs
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import (
     CimAccessDenied,
     CimFault,
@@ -28,6 +30,10 @@ from ansible_collections.winops.kms.plugins.plugin_utils._licensing.hresult impo
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.tables import rows
 
 POINTER = re.compile(r"(?i)\b(as|see|same( condition)? as) (0x|above|below|article|meaning)|not read here")
+# The switches of the scripts and tools that this collection replaces.  DISM and sysprep have no replacement.
+OLD_WAYS = re.compile(r"(?i)\b(slmgr|ospp|vamt|slui|cscript|vbs)\b|(?<![\w:/])/[a-z-]{2,}\b")
+SWITCHES_OF_WINDOWS = ("sysprep /generalize", "DISM /Online /Set-Edition", "w32tm /resync")
+ROOT = Path(__file__).parents[5]
 GERMAN = "Der Schluesselverwaltungsdienst ist nicht verfuegbar."
 
 
@@ -50,6 +56,25 @@ def test_the_table_is_complete_and_well_formed() -> None:
         # The table stands for itself: a user can't follow a reference into the material that it was made from.
         for column in ("meaning", "cause", "remedy"):
             assert not POINTER.search(row[column]), f"{row['code']}: {row[column]}"
+
+
+def test_what_to_do_is_said_in_words_of_this_collection() -> None:
+    for row in rows("hresult"):
+        for column in ("meaning", "cause", "remedy"):
+            text = row[column]
+            for switch in SWITCHES_OF_WINDOWS:
+                text = text.replace(switch, "")
+            assert not OLD_WAYS.search(text), f"{row['code']}: {row[column]}"
+
+
+def test_modules_and_options_that_a_remedy_names_exist() -> None:
+    contents = {
+        path.stem for folder in ("plugins/modules", "playbooks", "roles") for path in (ROOT / folder).glob("[a-z]*")
+    }
+    options = {name for spec in vars(specs).values() if isinstance(spec, specs.ArgumentSpec) for name in spec.options}
+    for row in rows("hresult"):
+        named = set(re.findall(r"(?<![\w.-])[a-z]+_[a-z_]+\b(?!\.)", row["remedy"]))
+        assert named - contents - options <= {"_vlmcs"}, row["code"]
 
 
 @pytest.mark.parametrize(
