@@ -20,7 +20,7 @@ class ActionModule(LicensingAction):
     argument_spec = specs.REARM
 
     def prepare(self, task: Task) -> RearmWish:
-        identifiers = task.options["if_client_machine_id"]
+        identifiers = task.options["if_client_machine_id"] or ()
         return RearmWish.of(if_client_machine_id=identifiers, **task.given(_OPTIONS))
 
     def perform(self, session: CimSession, task: Task, wish: RearmWish) -> dict[str, Any]:
