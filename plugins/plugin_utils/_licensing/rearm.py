@@ -278,10 +278,8 @@ def _settle(outcome: Outcome, goal: Goal) -> bool:
     waits = outcome.error is not None and outcome.error.info.code == hex_code(WAITS_FOR_RESTART)
     if waits:
         outcome.error = None
-    if not outcome.changes and goal.met(outcome.after) and goal.read(outcome.before) != goal.read(outcome.after):
-        # Another run did it while this one waited for its turn.
-        return True
-    return waits or _waits(outcome.after)
+    # Met without a change: another run did it while this one waited for its turn.
+    return waits or goal.met(outcome.after)
 
 
 def _guid(option: str, text: str) -> str:

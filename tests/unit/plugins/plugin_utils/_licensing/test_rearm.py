@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from ansible_collections.winops.kms.plugins.plugin_utils._licensing.errors impor
     LicensingError,
     UnknownOutcome,
 )
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.reading import State
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.rearm import RearmOutcome, RearmWish, rearm
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._licensing.fake_maintenance import (
     OLD_CMID,
@@ -234,6 +238,20 @@ def test_windows_may_hide_its_licences_until_the_restart(lost: bool) -> None:
     again = run(windows, force=True)
     assert (again.outcome.changed, again.restart_required) == (False, True)
     assert windows.methods == ["ReArmWindows"]
+
+
+def test_another_run_may_have_done_it_in_the_meantime() -> None:
+    windows = MaintainedWindows(expired())
+
+    @contextmanager
+    def alone(state: State) -> Iterator[None]:
+        windows.service["RemainingWindowsReArmCount"] = 2
+        yield
+
+    wish = RearmWish.of()
+    done = rearm(dataclasses.replace(windows.applier(), alone=alone), wish, check=False)
+    assert (done.outcome.changed, done.restart_required, windows.calls) == (False, True, [])
+    assert (done.before["windows"], done.after["windows"]) == (3, 2)
 
 
 def test_a_refusal_is_told() -> None:
