@@ -49,8 +49,7 @@ RULES: dict[str, Rule] = {
         ERROR,
         "The host refused the last request of a client because their clocks differ by more than four hours "
         "(0xC004F06C).",
-        "The clocks of {number} clients and of the host differ by more than 4 hours, so that the host refuses them: "
-        "{names}.",
+        "The host refuses clients because their clocks differ from its own by more than 4 hours: {names}.",
         "Set the clocks right: let clients and host take the time from the domain or one time server, and look at "
         "w32tm /query /status on them. The time zone does not matter.",
     ),
@@ -58,7 +57,7 @@ RULES: dict[str, Rule] = {
         ERROR,
         "The host refused the last request of a client because its host key does not cover the client's product "
         "(0xC004F042).",
-        "The host's key does not cover the products of {number} clients: {names}.",
+        "The host's key does not cover the products of these clients: {names}.",
         "Install a host key of the clients' generation or a newer one (winops.kms.host with key) and the updates of "
         "the host that newer clients need; for Office, install its volume licence pack and host key; or point these "
         "clients at another host.",
@@ -66,7 +65,7 @@ RULES: dict[str, Rule] = {
     "requests_refused": Rule(
         ERROR,
         "The last request of a client failed with any other code.",
-        "The last requests of {number} clients failed with {code} ({detail}): {names}.",
+        "The last requests of these clients failed with {code} ({detail}): {names}.",
         "",
     ),
     "service_failed": Rule(
@@ -98,7 +97,7 @@ RULES: dict[str, Rule] = {
     "shared_client_machine_id": Rule(
         WARNING,
         "Several machines share a client machine ID, and the host has counted enough machines nevertheless.",
-        "{number} client machine IDs are used by several machines each: {names}.",
+        "Machines share a client machine ID: {names}.",
         REMEDIES[SHARED_ID] + ".",
     ),
     "publishing_failed": Rule(
@@ -117,7 +116,7 @@ RULES: dict[str, Rule] = {
     "several_client_machine_ids": Rule(
         INFO,
         "A name has used several client machine IDs. Each of them is counted for 30 days.",
-        "{number} names have used several client machine IDs: {names}.",
+        "Names have used several client machine IDs: {names}.",
         REMEDIES[SEVERAL_IDS] + ".",
     ),
     "count_too_low": Rule(
@@ -131,15 +130,22 @@ RULES: dict[str, Rule] = {
         INFO,
         "The clocks of client and host differ by an hour or more, and by less than the four hours at which the host "
         "refuses. The time in a request is taken for UTC.",
-        "The clocks of {number} clients differ from that of the host by an hour or more: {names}.",
+        "The clocks of these clients differ from that of the host by an hour or more: {names}.",
         "Let clients and host take the time from the domain or one time server.",
     ),
     "no_requests": Rule(
         INFO,
         "There was no request in this time.",
-        "There was no request since {detail}.",
+        "Nobody has asked since {detail}.",
         "Nothing, if that was short: activated clients ask once in seven days. Otherwise see what clients find with "
         "winops.kms.discovery_info, and why they fail with winops.kms.host_requests_info and side=client on them.",
+    ),
+    "no_attempts": Rule(
+        INFO,
+        "The client has sent no request in this time (only with side=client).",
+        "This machine has asked no KMS host since {detail}.",
+        "Nothing, if that was short: an activated client asks once in seven days. Otherwise check with "
+        "winops.kms.license_info that it has a client setup key, and activate it with winops.kms.activation.",
     ),
     "truncated": Rule(
         INFO,
@@ -150,7 +156,7 @@ RULES: dict[str, Rule] = {
     "unreadable": Rule(
         INFO,
         "Events have another form than any that is known, and are left out.",
-        "{number} events have an unknown form and are left out.",
+        "Events of an unknown form are left out: {number}.",
         "Report one of them, as the event viewer shows it in XML, to the collection.",
     ),
 }
@@ -179,7 +185,7 @@ def of_host(
         *_of_failures(clients),
         *_of_clocks(clients),
         *_of_service(service_events),
-        *_of_extract(extract, since),
+        *_of_extract(extract, since, nothing="no_requests"),
     ]
     if not kms_host["is_kms_host"]:
         found.append(_Raised("not_a_kms_host"))
@@ -188,7 +194,7 @@ def of_host(
 
 def of_client(extract: Extract, *, since: str) -> list[dict[str, Any]]:
     """The findings on a client, the worst first."""
-    return _sorted([*_of_last_attempt(extract.events), *_of_extract(extract, since)])
+    return _sorted([*_of_last_attempt(extract.events), *_of_extract(extract, since, nothing="no_attempts")])
 
 
 def worst(found: Sequence[Mapping[str, Any]]) -> str:
@@ -259,7 +265,7 @@ def _of_service(events: Sequence[Event]) -> Iterator[_Raised]:
             yield _Raised("publishing_failed", "", [domain], 1, event["code"])
 
 
-def _of_extract(extract: Extract, since: str) -> Iterator[_Raised]:
+def _of_extract(extract: Extract, since: str, *, nothing: str) -> Iterator[_Raised]:
     unreadable = sum(event.fields is None for event in extract.events)
     if unreadable:
         yield _Raised("unreadable", "", (), unreadable)
@@ -268,7 +274,7 @@ def _of_extract(extract: Extract, since: str) -> Iterator[_Raised]:
     elif extract.truncated:
         yield _Raised("truncated", "", (), len(extract.events))
     if not extract.events:
-        yield _Raised("no_requests", since)
+        yield _Raised(nothing, since)
 
 
 def _of_last_attempt(events: Sequence[Event]) -> Iterator[_Raised]:

@@ -181,8 +181,8 @@ def test_answers_belong_to_the_request_before_them() -> None:
         ([sent(1), answered(2, 0xC004F038, 0)], "count_too_low", "4 of the machines"),
         ([sent(1), answered(2, MISMATCH, 0)], "not_activated", "0xC004F042"),
         ([sent(1)], "no_answer", "was sent to kms01:1690"),
-        ([], "no_requests", "since then"),
-        ([Event(12288, UTC_NOW, 1, None)], "unreadable", "1 events"),
+        ([], "no_attempts", "since then"),
+        ([Event(12288, UTC_NOW, 1, None)], "unreadable", "left out: 1"),
     ],
 )
 def test_the_last_attempt_of_a_client_counts(events: list[Event], code: str | None, said: str) -> None:
