@@ -32,4 +32,12 @@ class ActionModule(LicensingAction):
         )
 
     def perform(self, session: CimSession, task: Task, wish: Wish) -> dict[str, Any]:
-        return look(session, task.scope, wish, role=task.options["role"], name=task.options.get("name") or None)
+        options = task.options
+        return look(
+            session,
+            task.scope,
+            wish,
+            role=options["role"],
+            name=options.get("name") or None,
+            skip_licensed=options["skip_licensed"],
+        )

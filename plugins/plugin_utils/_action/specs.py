@@ -185,6 +185,7 @@ PREFLIGHT_INFO = ArgumentSpec(
         **_product_options(),
         "role": {"type": "str", "choices": ["host", "client"], "required": True},
         "name": {"type": "str"},
+        "skip_licensed": {"type": "bool", "default": False},
         "kms_hosts": {"type": "list", "elements": "dict"},
         "server": {"type": "str"},
         "port": {"type": "int"},

@@ -28,9 +28,11 @@ def check_port(port: int | None) -> None:
         raise InvalidOption("port", f"{port} is out of range, it must be {low} to {high}")
 
 
-def look(session: CimSession, scope: Scope, wish: Wish, *, role: str, name: str | None) -> dict[str, Any]:
+def look(
+    session: CimSession, scope: Scope, wish: Wish, *, role: str, name: str | None, skip_licensed: bool
+) -> dict[str, Any]:
     """Read the machine and judge; the result of the module."""
-    facts = read_facts(session, scope, role=role, name=name)
+    facts = read_facts(session, scope, role=role, name=name, skip_licensed=skip_licensed)
     found = findings(facts, wish)
     return {
         "changed": False,

@@ -49,6 +49,7 @@ TPM_SINCE_BUILD = 26100
 _REVISION_SINCE_BUILD = 10240
 _WORKSTATION = 1
 _RULE_ENABLED = 1
+_WINDOWS_WARNS_DAYS = 30
 
 _T = TypeVar("_T")
 
@@ -157,6 +158,8 @@ class Facts:
     application_kms_server: str | None = None
     machine_kms_server: str | None = None
     not_read: tuple[str, ...] = ()
+    brief: bool = False
+    """Only the licence was read, because it is activated."""
 
     @property
     def group(self) -> matrix.HostGroup | None:
@@ -167,7 +170,8 @@ class Facts:
         return {
             "name": self.name,
             "role": self.role,
-            "kind": self.kind,
+            "brief": self.brief,
+            "kind": None if self.brief else self.kind,
             "release": self.release,
             "caption": self.caption,
             "computer_name": self.computer_name,
@@ -292,10 +296,14 @@ def read_facts(
     *,
     role: str,
     name: str | None = None,
+    skip_licensed: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(timezone.utc),
 ) -> Facts:
-    """Read a machine.  `name` is how findings call it (default: its computer name); `now` is the controller's clock."""
-    return _Machine(session, scope, role, now).read(name)
+    """Read a machine.  `name` is how findings call it (default: its computer name); `now` is the controller's clock.
+
+    skip_licensed: of a machine whose activation lasts for more than 30 days, read no more than that.
+    """
+    return _Machine(session, scope, role, now).read(name, skip_licensed=skip_licensed)
 
 
 class _Machine:
@@ -303,9 +311,20 @@ class _Machine:
         self._session, self._scope, self._role, self._now = session, scope, role, now
         self._not_read: list[str] = []
 
-    def read(self, name: str | None) -> Facts:
+    def read(self, name: str | None, *, skip_licensed: bool) -> Facts:
         state = Reader(self._session, self._scope, product_type=AdProduct).read()
         product = _product(state)
+        if skip_licensed and product is not None and _lasts(product):
+            return Facts(
+                name=name or "this machine",
+                role=self._role,
+                brief=True,
+                build=state.service.build,
+                editions=_windows_editions(state, product),
+                remaining_rearms=state.service.remaining_windows_rearms,
+                machine_kms_server=state.service.kms_server,
+                **_of_product(product),
+            )
         asked_at = self._now()
         system = self._system()
         midway = asked_at + (self._now() - asked_at) / 2
@@ -331,14 +350,8 @@ class _Machine:
             time=time,
             clock_difference_seconds=round((time - midway).total_seconds()) if time else None,
             time_zone_minutes=system["CurrentTimeZone"],
-            key_channel=product.key_channel if product else None,
-            description=product.description if product else None,
-            status=product.status if product else None,
-            grace_minutes_remaining=minutes,
             # By the controller's clock: that of the machine may be wrong, what is left of the licence is not.
             license_ends=midway + timedelta(minutes=minutes) if minutes else None,
-            is_kms_host=product is not None and product.key_channel == "csvlk",
-            licensed=product is not None and product.status_code == LICENSED,
             kms_port=state.service.listening_port or DEFAULT_KMS_PORT,
             updates=self._updates(release, revision) if self._role == HOST else (),
             services=self._optional("the start modes of services", self._services) or {},
@@ -348,12 +361,10 @@ class _Machine:
             skip_rearm="skiprearm" in values and self._number(SPP_KEY, "SkipRearm") == 1,
             user_operations="useroperations" in values and self._number(SPP_KEY, "UserOperations") == 1,
             no_gen_ticket=self._role == CLIENT and self._number(POLICY_KEY, "NoGenTicket") == 1,
-            activation_type=product.activation_type if product else None,
-            ad_activation_object=_ad_object(product),
-            product_kms_server=product.kms_server if product else None,
             application_kms_server=self._application_server() if self._role == CLIENT else None,
             machine_kms_server=state.service.kms_server,
             not_read=tuple(self._not_read),
+            **_of_product(product),
         )
 
     def _optional(self, what: str, read: Callable[[], _T]) -> _T | None:
@@ -449,6 +460,28 @@ def _windows_editions(state: State, product: Product | None) -> tuple[str, ...]:
     if state.scope.application != "windows" or product is None:
         return ()
     return edition_ids(product)
+
+
+def _lasts(product: Product) -> bool:
+    """Whether it is activated for good, or for longer than the 30 days from which on Windows warns."""
+    days = product.days_remaining
+    return product.status_code == LICENSED and (days is None or days > _WINDOWS_WARNS_DAYS)
+
+
+def _of_product(product: Product | None) -> dict[str, Any]:
+    if product is None:
+        return {}
+    return {
+        "key_channel": product.key_channel,
+        "description": product.description,
+        "status": product.status,
+        "grace_minutes_remaining": product.grace_minutes_remaining,
+        "is_kms_host": product.key_channel == "csvlk",
+        "licensed": product.status_code == LICENSED,
+        "activation_type": product.activation_type,
+        "ad_activation_object": _ad_object(product),
+        "product_kms_server": product.kms_server,
+    }
 
 
 def _ad_object(product: Product | None) -> str | None:

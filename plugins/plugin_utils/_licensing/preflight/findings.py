@@ -210,7 +210,7 @@ RULES: dict[str, Rule] = {
     "kms_host_not_ready": Rule(
         WARNING,
         "A KMS host has no KMS host key, or is not activated with it.",
-        "{detail} is not an activated KMS host, so that it does not activate {subject}.",
+        "Not yet an activated KMS host that could activate {subject}: {detail}.",
         "Set it up first: winops.kms.host with key and activate.",
     ),
     "clock_refused": Rule(
@@ -341,7 +341,8 @@ _Finder = Callable[[Facts, Wish], Iterator[_Raised]]
 
 def findings(facts: Facts, wish: Wish) -> tuple[Finding, ...]:
     """All findings about a machine, the worst first."""
-    found = [_finding(raised, facts) for finder in _FINDERS[facts.role] for raised in finder(facts, wish)]
+    finders = _OF_THE_LICENCE if facts.brief else _FINDERS[facts.role]
+    found = [_finding(raised, facts) for finder in finders for raised in finder(facts, wish)]
     return tuple(sorted(found, key=lambda finding: SEVERITIES.index(finding.severity)))
 
 
@@ -505,6 +506,7 @@ def _coverage(facts: Facts, wish: Wish) -> Iterator[_Raised]:
     """Over the hosts that the machine can be sent to: the server that is asked for, else all."""
     if facts.key_channel in _NO_CLIENT or wish.application != "windows":
         return
+    not_ready: list[str] = []
     able: list[str] = []
     unable: list[str] = []
     open_questions: list[str] = []
@@ -513,13 +515,15 @@ def _coverage(facts: Facts, wish: Wish) -> Iterator[_Raised]:
             open_questions.append(f"{host.name} could not be read")
             continue
         if host.ready is False:
-            yield _Raised("kms_host_not_ready", host.name)
+            not_ready.append(host.name)
             continue
         answer, why = _activates(host, facts)
         if answer == matrix.YES:
             able.append(host.name)
         else:
             (unable if answer == matrix.NO else open_questions).append(f"{host.name} {why}")
+    if not_ready:
+        yield _Raised("kms_host_not_ready", ", ".join(not_ready))
     if unable:
         yield _Raised("host_does_not_activate" if able or open_questions else "no_host_activates", "; ".join(unable))
     if open_questions:
@@ -631,6 +635,7 @@ def _methods(facts: Facts, wish: Wish) -> Iterator[_Raised]:
         yield _Raised("no_gen_ticket")
 
 
+_OF_THE_LICENCE: tuple[_Finder, ...] = (_edition, _no_client, _pointer, _methods)
 _BOTH: tuple[_Finder, ...] = (_edition, _clock, _services, _grace, _settings)
 _FINDERS: dict[str, tuple[_Finder, ...]] = {
     HOST: (*_BOTH, _host_release, _host_updates, _firewall, _tpm),
