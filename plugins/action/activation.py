@@ -31,7 +31,9 @@ class ActionModule(LicensingAction):
         applier = self.applier(session, task, product_type=product_type)
         outcome = activate_product(applier, confirmations=wish, check=task.check)
         result = self.outcome_result(outcome, pending_fails=task.options["fail_when_pending"])
-        product = outcome.after.product
-        if isinstance(product, ProductDetails):
-            result["installation_id"] = product.offline_installation_id
+        if wish is not None:
+            # By a confirmation ID one product is activated, online all those of Office.
+            product = outcome.after.product
+            if isinstance(product, ProductDetails):
+                result["installation_id"] = product.offline_installation_id
         return result
