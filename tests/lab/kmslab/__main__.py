@@ -26,6 +26,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--directory", type=Path, required=True, help="where lab.json, ca.pem and inventory.yml go")
     for name in ("http", "https", "control"):
         parser.add_argument(f"--{name}-port", type=int, default=0, help="default: any free port")
+    parser.add_argument(
+        "--demand-encryption",
+        action="store_true",
+        help="plain messages by HTTP are refused, as AllowUnencrypted=false does",
+    )
     parser.add_argument("--record-limit", type=int, default=None, help="keep only so many requests (default: all)")
     return parser.parse_args(argv)
 
@@ -35,7 +40,12 @@ async def _serve(arguments: argparse.Namespace, estate: Estate) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = LabServer(estate, arguments.directory, record_limit=arguments.record_limit)
+    server = LabServer(
+        estate,
+        arguments.directory,
+        record_limit=arguments.record_limit,
+        allow_unencrypted=not arguments.demand_encryption,
+    )
     try:
         await server.start(
             http_port=arguments.http_port, https_port=arguments.https_port, control_port=arguments.control_port

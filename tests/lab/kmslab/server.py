@@ -20,7 +20,8 @@ from .faults import Injector
 from .record import Recorder
 from .tls import make_context
 from .wsman import BANNER, Endpoint, HttpServer
-from .wsman.auth import BasicScheme, Scheme
+from .wsman.auth import BasicScheme, CertificateScheme, Scheme
+from .wsman.spnego_auth import SPNEGO_SCHEMES, PasswordFile
 
 
 class EstateLike(Protocol):
@@ -135,16 +136,28 @@ class LabServer:
         directory: Path,
         *,
         record_limit: int | None = None,
-        schemes: Sequence[Scheme] = (BasicScheme(),),
+        allow_unencrypted: bool = True,
     ) -> None:
         self.estate = estate
         self.directory = directory
         self.recorder = Recorder(record_limit)
         self.injector = Injector()
-        self.endpoint = Endpoint(estate.view, recorder=self.recorder, injector=self.injector, schemes=schemes)
+        self.endpoint = Endpoint(estate.view, recorder=self.recorder, injector=self.injector)
         control = ControlApi(estate, endpoint=self.endpoint, recorder=self.recorder, injector=self.injector)
-        self._http = HttpServer(self.endpoint.handle, banner=BANNER)
-        self._https = HttpServer(self.endpoint.handle, banner=BANNER)
+        context, certificate = make_context(directory)
+        self._tls = context
+        passwords = PasswordFile(directory)
+        plain: list[Scheme] = [
+            *(scheme(passwords, encrypted=not allow_unencrypted) for scheme in SPNEGO_SCHEMES),
+            BasicScheme(encrypted=not allow_unencrypted),
+        ]
+        secure: list[Scheme] = [
+            *(scheme(passwords, encrypted=False, certificate=certificate) for scheme in SPNEGO_SCHEMES),
+            BasicScheme(),
+            CertificateScheme(),
+        ]
+        self._http = HttpServer(self.endpoint.listener(plain), banner=BANNER)
+        self._https = HttpServer(self.endpoint.listener(secure), banner=BANNER)
         self._control = HttpServer(control.handle, banner="kmslab", max_body=16 * 1024 * 1024)
 
     async def start(self, *, http_port: int = 0, https_port: int = 0, control_port: int = 0) -> dict[str, Any]:
@@ -155,7 +168,7 @@ class LabServer:
         info: dict[str, Any] = {
             "pid": os.getpid(),
             "http_port": await self._http.start(port=http_port),
-            "https_port": await self._https.start(port=https_port, context=make_context(self.directory)),
+            "https_port": await self._https.start(port=https_port, context=self._tls),
             "control_port": await self._control.start(port=control_port),
             "dns_port": self.estate.dns_port,
             "ca_file": str((self.directory / "ca.pem").resolve()),

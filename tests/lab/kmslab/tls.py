@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID = timedelta(days=30)
 NAMES = ("localhost",)
+CLIENT = "Administrator"
 ADDRESSES = ("127.0.0.1", "::1")
 
 
@@ -58,8 +59,12 @@ def _write_private(path: Path, data: bytes) -> None:
         stream.write(data)
 
 
-def make_context(directory: Path) -> ssl.SSLContext:
-    """Write `ca.pem` (and the server's certificate and key) into a directory; return the server's TLS context."""
+def make_context(directory: Path) -> tuple[ssl.SSLContext, bytes]:
+    """Write `ca.pem`, the server's and a client's certificate and key into a directory.
+
+    Returns the server's TLS context and its certificate (DER).  `client.pem` and `client.key` are of the account CLIENT.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = "kmslab test authority"
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
@@ -81,12 +86,25 @@ def make_context(directory: Path) -> ssl.SSLContext:
         .add_extension(identifier, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
+    client_key = ec.generate_private_key(ec.SECP256R1())
+    client = (
+        _builder(CLIENT, issuer, client_key.public_key())
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(authority=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(identifier, critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
     pem = serialization.Encoding.PEM
     (directory / "ca.pem").write_bytes(authority.public_bytes(pem))
     (directory / "server.pem").write_bytes(server.public_bytes(pem))
-    private = server_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write_private(directory / "server.key", private)
+    (directory / "client.pem").write_bytes(client.public_bytes(pem))
+    for name, key in (("server.key", server_key), ("client.key", client_key)):
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        _write_private(directory / name, private)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(directory / "server.pem", directory / "server.key")
-    return context
+    context.load_verify_locations(directory / "ca.pem")
+    context.verify_mode = ssl.CERT_OPTIONAL
+    return context, server.public_bytes(serialization.Encoding.DER)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
-from xml.sax.saxutils import escape
 
 import pytest
 import yaml
+from labsupport.foreign import CIMV2, envelope, psrp_query, winrm_query
 from pypsrp.exceptions import AuthenticationError, WinRMTransportError
 from pypsrp.exceptions import WSManFaultError as PsrpFault
-from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan
+from pypsrp.wsman import SelectorSet, WSMan
 from winrm.exceptions import InvalidCredentialsError, WinRMOperationTimeoutError
 from winrm.exceptions import WSManFaultError as WinrmFault
 from winrm.protocol import Protocol
@@ -27,17 +26,13 @@ from kmslab.control import Lab
 
 ESTATE = Path(__file__).parents[1] / "estates" / "demo.yml"
 HOST = "kms1"
-CIMV2 = "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/cimv2/"
 SERVICE = CIMV2 + "SoftwareLicensingService"
 PRODUCT = CIMV2 + "SoftwareLicensingProduct"
-WQL = "http://schemas.microsoft.com/wbem/wsman/1/WQL"
-ENUMERATION = "http://schemas.xmlsoap.org/ws/2004/09/enumeration"
 TRANSFER = "http://schemas.xmlsoap.org/ws/2004/09/transfer"
 PRODUCTS = (
     "SELECT ID,Name,LicenseStatus,PartialProductKey,LicenseIsAddon FROM SoftwareLicensingProduct "
     "WHERE ApplicationID='55c92734-d682-4d71-983e-d6ec3f16059f' AND PartialProductKey IS NOT NULL"
 )
-NS = {"n": ENUMERATION, **NAMESPACES}
 
 
 @pytest.fixture(scope="module")
@@ -61,35 +56,6 @@ def login(lab: Lab) -> Iterator[tuple[str, str]]:
 def winrm(lab: Lab, login: tuple[str, str]) -> Protocol:
     ca_file = lab.info["ca_file"]
     return Protocol(lab.endpoint(HOST), transport="basic", username=login[0], password=login[1], ca_trust_path=ca_file)
-
-
-def envelope(action: str, uri: str, body: str = "", selectors: str = "") -> str:
-    return (
-        f'<s:Envelope xmlns:s="{NS["s"]}" xmlns:a="{NS["wsa"]}" xmlns:w="{NS["wsman"]}" xmlns:n="{ENUMERATION}">'
-        f"<s:Header><a:To>http://{HOST}:5985/wsman</a:To><w:ResourceURI s:mustUnderstand='true'>{uri}</w:ResourceURI>"
-        f"<a:ReplyTo><a:Address s:mustUnderstand='true'>{NS['wsa']}/role/anonymous</a:Address></a:ReplyTo>"
-        f"<a:Action s:mustUnderstand='true'>{action}</a:Action><a:MessageID>uuid:{uuid4()}</a:MessageID>{selectors}"
-        f"<w:OperationTimeout>PT20S</w:OperationTimeout></s:Header><s:Body>{body}</s:Body></s:Envelope>"
-    )
-
-
-def wql_body(query: str) -> str:
-    return (
-        "<n:Enumerate><w:OptimizeEnumeration/><w:MaxElements>32000</w:MaxElements>"
-        f'<w:Filter Dialect="{WQL}">{escape(query)}</w:Filter></n:Enumerate>'
-    )
-
-
-def winrm_query(protocol: Protocol, query: str) -> list[dict[str, str | None]]:
-    root = ET.fromstring(protocol.send_message(envelope(ENUMERATION + "/Enumerate", CIMV2 + "*", wql_body(query))))
-    items = root.findall(".//wsman:Items/*", NS)
-    while context := root.findtext(".//n:EnumerationContext", namespaces=NS):
-        body = (
-            f"<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext><n:MaxElements>100</n:MaxElements></n:Pull>"
-        )
-        root = ET.fromstring(protocol.send_message(envelope(ENUMERATION + "/Pull", CIMV2 + "*", body)))
-        items += root.findall(".//n:Items/*", NS)
-    return [{child.tag: child.text for child in item} for item in items]
 
 
 def test_pywinrm_reads_the_licensing_classes(lab: Lab, winrm: Protocol) -> None:
@@ -166,21 +132,6 @@ def make_wsman(lab: Lab, user: str, password: str, *, ssl: bool = False) -> WSMa
 def psrp(lab: Lab, login: tuple[str, str]) -> Iterator[WSMan]:
     with make_wsman(lab, *login) as wsman:
         yield wsman
-
-
-def psrp_query(wsman: WSMan, query: str) -> list[dict[str, str | None]]:
-    enumerate_body = ET.fromstring(
-        f'<n:Enumerate xmlns:n="{ENUMERATION}" xmlns:w="{NS["wsman"]}">{wql_body(query)[len("<n:Enumerate>") :]}'
-    )
-    root = wsman.enumerate(CIMV2 + "*", enumerate_body)
-    items = root.findall(".//wsman:Items/*", NS)
-    while context := root.findtext(".//n:EnumerationContext", namespaces=NS):
-        pull = ET.Element(f"{{{ENUMERATION}}}Pull")
-        ET.SubElement(pull, f"{{{ENUMERATION}}}EnumerationContext").text = context
-        ET.SubElement(pull, f"{{{ENUMERATION}}}MaxElements").text = "100"
-        root = wsman.pull(CIMV2 + "*", pull)
-        items += root.findall(".//n:Items/*", NS)
-    return [{child.tag: child.text for child in item} for item in items]
 
 
 def test_pypsrp_reads_the_licensing_classes(lab: Lab, psrp: WSMan) -> None:

@@ -35,6 +35,10 @@ class LostContext(Exception):
     """An encrypted body arrived for which there is no key any more: Windows answers 400 with an empty body."""
 
 
+class Unencrypted(Exception):
+    """A plain body arrived where the listener demands message encryption: Windows answers as to a wrong password."""
+
+
 class Session(Protocol):
     """What one connection has agreed on with one machine."""
 
@@ -42,7 +46,7 @@ class Session(Protocol):
         """Take the client's token (what follows the scheme's name in Authorization)."""
 
     def unwrap(self, body: bytes, content_type: str) -> bytes:
-        """The envelope inside a request's body.  Raises LostContext."""
+        """The envelope inside a request's body.  Raises LostContext or Unencrypted."""
 
     def wrap(self, envelope: bytes) -> tuple[bytes, str]:
         """A response's body and its Content-Type."""
@@ -57,8 +61,8 @@ class Scheme(Protocol):
     sticky: bool
     """Whether one successful authentication covers the later requests of its connection (Negotiate)."""
 
-    def session(self, machine: str, accounts: Mapping[str, tuple[str, str]]) -> Session:
-        """A fresh session for a connection to this machine."""
+    def session(self, machine: str, accounts: Mapping[str, tuple[str, str]], peer: str | None) -> Session:
+        """A fresh session for a connection to this machine; `peer` is the name in the client's certificate, if any."""
 
 
 def find_account(accounts: Mapping[str, tuple[str, str]], user: str) -> str | None:
@@ -73,8 +77,9 @@ def find_account(accounts: Mapping[str, tuple[str, str]], user: str) -> str | No
 class BasicSession:
     """Basic: every request carries user and password; bodies are plain."""
 
-    def __init__(self, accounts: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(self, accounts: Mapping[str, tuple[str, str]], *, encrypted: bool = False) -> None:
         self._accounts = accounts
+        self._encrypted = encrypted
 
     def step(self, token: str) -> Step:
         try:
@@ -90,6 +95,8 @@ class BasicSession:
     def unwrap(self, body: bytes, content_type: str) -> bytes:
         if content_type.lower().startswith("multipart/"):
             raise LostContext
+        if self._encrypted:
+            raise Unencrypted
         return body
 
     def wrap(self, envelope: bytes) -> tuple[bytes, str]:
@@ -97,11 +104,41 @@ class BasicSession:
 
 
 class BasicScheme:
-    """The Basic scheme with the realm that Windows names."""
+    """The Basic scheme with the realm that Windows names; `encrypted`: only behind TLS (AllowUnencrypted is false)."""
 
     name = "Basic"
     challenge = 'Basic realm="WSMAN"'
     sticky = False
 
-    def session(self, machine: str, accounts: Mapping[str, tuple[str, str]]) -> Session:
-        return BasicSession(accounts)
+    def __init__(self, *, encrypted: bool = False) -> None:
+        self._encrypted = encrypted
+
+    def session(self, machine: str, accounts: Mapping[str, tuple[str, str]], peer: str | None) -> Session:
+        return BasicSession(accounts, encrypted=self._encrypted)
+
+
+class CertificateSession:
+    """Behind TLS with a client certificate: its name is that of the account to which Windows has mapped it."""
+
+    def __init__(self, account: str | None) -> None:
+        self._account = account
+
+    def step(self, token: str) -> Step:
+        return Step(account=self._account)
+
+    def unwrap(self, body: bytes, content_type: str) -> bytes:
+        return body
+
+    def wrap(self, envelope: bytes) -> tuple[bytes, str]:
+        return envelope, names.CONTENT_TYPE
+
+
+class CertificateScheme:
+    """A client says by a security profile (DSP0226, C.3) that its certificate tells who it is."""
+
+    name = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+    challenge = name
+    sticky = False
+
+    def session(self, machine: str, accounts: Mapping[str, tuple[str, str]], peer: str | None) -> Session:
+        return CertificateSession(find_account(accounts, peer) if peer else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,11 +21,11 @@ from ..cim import MachineView, WmiError
 from ..faults import Injector, Rule
 from ..record import Exchange, Recorder
 from . import names
-from .auth import BasicScheme, LostContext, Scheme, Session
+from .auth import BasicScheme, LostContext, Scheme, Session, Unencrypted
 from .enumeration import Enumerations
 from .envelope import Request, check_request, is_identify, open_envelope, read_request, write_envelope
 from .faults import Details, Fault, Scene, Shape, provider_fault, render_fault
-from .http import DROPPED, Answer, HttpRequest, HttpResponse
+from .http import DROPPED, Answer, Handler, HttpRequest, HttpResponse
 from .operations import (
     Operations,
     Outcome,
@@ -137,13 +137,11 @@ class Endpoint:
         *,
         recorder: Recorder,
         injector: Injector,
-        schemes: Sequence[Scheme] = (BasicScheme(),),
         workers: int = 8,
     ) -> None:
         self._view = view
         self._recorder = recorder
         self._injector = injector
-        self._schemes = {scheme.name.lower(): scheme for scheme in schemes}
         self._machines: dict[str, _Machine] = {}
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="wmi")
         self.gate = Gate()
@@ -163,8 +161,12 @@ class Endpoint:
 
     # -- HTTP -------------------------------------------------------------------------------------------------------
 
-    def handle(self, http: HttpRequest) -> Answer:
-        """Answer one HTTP request."""
+    def listener(self, schemes: Sequence[Scheme] = (BasicScheme(),)) -> Handler:
+        """A handler for a listener that offers these authentication schemes."""
+        offered = {scheme.name.lower(): scheme for scheme in schemes}
+        return lambda http: self._handle(http, offered)
+
+    def _handle(self, http: HttpRequest, schemes: Mapping[str, Scheme]) -> Answer:
         path = _PATH.match(unquote(http.path.partition("?")[0]))
         view = self._view(path[1]) if path is not None else None
         if view is None:
@@ -174,8 +176,8 @@ class Endpoint:
         if http.method != "POST":
             return HttpResponse(status=405, headers=(("Allow", "POST"),))
         if http.headers.get("wsmanidentify", "").lower() == "unauthenticated":
-            return self._identify_anonymous(view, http)
-        login = self._authenticate(view, http)
+            return self._identify_anonymous(view, http, schemes)
+        login = self._authenticate(view, http, schemes)
         if isinstance(login, HttpResponse):
             return login
         content_type = http.headers.get("content-type", "")
@@ -183,6 +185,8 @@ class Endpoint:
             envelope = login.session.unwrap(http.body, content_type)
         except LostContext:
             return HttpResponse(status=400, close=True)
+        except Unencrypted:
+            return _unauthorized(schemes)
         if not envelope:
             return HttpResponse(headers=login.headers)  # what a client sends only to log on
         visit = self._read(view, login, envelope, content_type, bytes_in=len(http.body))
@@ -191,30 +195,28 @@ class Endpoint:
             return self._at_once(visit)
         return self._later(visit, rule)
 
-    def _authenticate(self, view: MachineView, http: HttpRequest) -> HttpResponse | _Login:
+    def _authenticate(
+        self, view: MachineView, http: HttpRequest, schemes: Mapping[str, Scheme]
+    ) -> HttpResponse | _Login:
         """The login, or the 401 with which the exchange goes on."""
         key = ("login", view.name.lower())
         known = http.connection.get(key)
         header = http.headers.get("authorization", "")
         scheme_name, _ignored, token = header.partition(" ")
-        scheme = self._schemes.get(scheme_name.lower())
+        scheme = schemes.get(scheme_name.lower())
         if scheme is None:
-            if not header and known is not None:
-                return cast(_Login, known)
-            challenges = tuple(("WWW-Authenticate", item.challenge) for item in self._schemes.values())
-            return HttpResponse(status=401, headers=challenges)
+            return cast(_Login, known) if not header and known is not None else _unauthorized(schemes)
         place = (scheme.name, view.name.lower())
         session = cast("Session | None", http.connection.get(place))
         if session is None or not scheme.sticky:
-            session = scheme.session(view.name, view.accounts)
+            session = scheme.session(view.name, view.accounts, http.peer)
             http.connection[place] = session
         step = session.step(token.strip())
         if step.account is None:
             if step.challenge:
                 return HttpResponse(status=401, headers=(("WWW-Authenticate", step.challenge),))
             http.connection.pop(place, None)
-            challenges = tuple(("WWW-Authenticate", item.challenge) for item in self._schemes.values())
-            return HttpResponse(status=401, headers=challenges)
+            return _unauthorized(schemes)
         if scheme.sticky:
             http.connection[key] = _Login(step.account, session)
         return _Login(step.account, session, step.challenge)
@@ -227,13 +229,13 @@ class Endpoint:
             machine = self._machines[key] = _Machine(traits, Enumerations(limit=traits.quota))
         return machine
 
-    def _identify_anonymous(self, view: MachineView, http: HttpRequest) -> HttpResponse:
+    def _identify_anonymous(self, view: MachineView, http: HttpRequest, schemes: Mapping[str, Scheme]) -> HttpResponse:
         try:
             _ignored, children = open_envelope(http.body, http.headers.get("content-type", ""))
         except Fault:
             children = ()
         if not is_identify(children):
-            return HttpResponse(status=401, headers=(("WWW-Authenticate", BasicScheme.challenge),))
+            return _unauthorized(schemes)
         return HttpResponse(
             body=_identify_envelope(view, self._machine(view).traits, anonymous=True), content_type=names.CONTENT_TYPE
         )
@@ -388,6 +390,12 @@ class Endpoint:
         if not envelope:
             status, envelope = 500, _fault_envelope(visit, Fault("internal"))
         return self._send(visit, status, changes[rule.kind](envelope) if rule.kind in changes else envelope)
+
+
+def _unauthorized(schemes: Mapping[str, Scheme]) -> HttpResponse:
+    return HttpResponse(
+        status=401, headers=tuple(("WWW-Authenticate", scheme.challenge) for scheme in schemes.values())
+    )
 
 
 def _page(status: int, title: str, words: str) -> HttpResponse:

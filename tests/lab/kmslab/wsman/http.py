@@ -33,6 +33,8 @@ class HttpRequest:
     headers: Mapping[str, str]
     body: bytes
     connection: MutableMapping[object, object]
+    peer: str | None = None
+    """The common name in the client's certificate, which TLS has checked."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class HttpConnection(asyncio.Protocol):
         self._draining = False
         self._task: asyncio.Task[None] | None = None
         self._state: dict[object, object] = {}
+        self._peer: str | None = None
         self._transport: asyncio.Transport | None = None
 
     # -- asyncio.Protocol -------------------------------------------------------------------------------------------
@@ -132,6 +135,9 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server.connections.add(self)
+        certificate = transport.get_extra_info("peercert") or {}
+        names = {name: value for part in certificate.get("subject", ()) for name, value in part}
+        self._peer = names.get("commonName")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
@@ -199,7 +205,7 @@ class HttpConnection(asyncio.Protocol):
         body = self._read_chunks(head) if head.chunked else self._read_length(head)
         if body is None:
             return None
-        return HttpRequest(head.method, head.path, head.headers, body, self._state)
+        return HttpRequest(head.method, head.path, head.headers, body, self._state, self._peer)
 
     def _read_length(self, head: _Head) -> bytes | None:
         if len(self._buffer) < head.length:
