@@ -55,7 +55,7 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """The value that a piece of JavaScript returns."""
-        return self._driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self._driver.execute_script(script, *arguments)
 
     def requests(self) -> list[str]:
         """The addresses that were asked for since the page was opened."""
