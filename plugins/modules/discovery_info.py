@@ -81,7 +81,7 @@ notes:
     M(winops.kms.license_info) tells of it.
   - Clients whose KMS host is set do not look in the DNS.
 seealso:
-  - ref: Publishing KMS hosts in DNS <ansible_collections.winops.kms.docsite.dns_guide>
+  - ref: ansible_collections.winops.kms.docsite.dns_guide
     description: How to set up DNS servers for the records that are looked at here.
   - module: winops.kms.srv_record
   - module: winops.kms.license_info

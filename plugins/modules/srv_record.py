@@ -261,7 +261,7 @@ notes:
     one properly, as there are DNS servers that do not. RV(verified) tells, and there is a warning. Success of an update
     is never believed in any case, but looked for by reading again.
 seealso:
-  - ref: Publishing KMS hosts in DNS <ansible_collections.winops.kms.docsite.dns_guide>
+  - ref: ansible_collections.winops.kms.docsite.dns_guide
     description: How to set up BIND, Knot DNS, PowerDNS, Samba and Windows for this module, with least privilege.
   - module: winops.kms.windows_srv_record
     description: The same on a Windows DNS server over WinRM.
