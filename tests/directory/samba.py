@@ -108,6 +108,8 @@ class SambaDirectory:
         database = own / "dc" / "private" / "sam.ldb"
         (own / "containers.ldif").write_text(_CONTAINERS)
         run(find_program("ldbadd", "ldb-tools"), "-H", str(database), str(own / "containers.ldif"))
+        # The rights that the schema gives to everybody who is logged on; Samba 4.17 does not understand its text.
+        self._tool("dsacl", "set", f"--objectdn={CONTAINER}", "--sddl=(A;CI;RPLCLORC;;;AU)")
         self._tool("user", "create", "reader", READER_PASSWORD)
         # A domain controller with DNS does that by itself.
         self._tool("spn", "add", f"ldap/{self.host}", "DC1$")

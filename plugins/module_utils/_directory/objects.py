@@ -23,6 +23,7 @@ from .library import ldap3
 from .names import is_dn
 
 CONTAINER = "CN=Activation Objects,CN=Microsoft SPP,CN=Services"
+CONTAINER_CLASS = "msSPP-ActivationObjectsContainer"
 OBJECT_CLASS = "msSPP-ActivationObject"
 _ATTRIBUTES = (
     "cn",
@@ -140,7 +141,7 @@ def _objects(session: Session) -> Objects:
             "", "(objectClass=*)", search_scope=ldap3.BASE, attributes=["configurationNamingContext"]
         ),
     )
-    partition = _text(_first_entry(session), "configurationNamingContext")
+    partition = next((_text(entry, "configurationNamingContext") for entry in _entries(session)), None)
     if partition is None:
         raise AnswerError(
             "NO_ACTIVE_DIRECTORY",
@@ -148,27 +149,28 @@ def _objects(session: Session) -> Objects:
             "Name a domain controller in ldap_server.",
         )
     base = f"{CONTAINER},{partition}"
-    result = session.ask(
+    # The container as well: an account that may not see it would find it empty.
+    wanted = f"(|(objectClass={CONTAINER_CLASS})(objectClass={OBJECT_CLASS}))"
+    session.ask(
         "reading the activation objects",
-        lambda connection: connection.search(
-            base, f"(objectClass={OBJECT_CLASS})", search_scope=ldap3.LEVEL, attributes=list(_ATTRIBUTES)
-        ),
+        lambda connection: connection.search(base, wanted, search_scope=ldap3.SUBTREE, attributes=list(_ATTRIBUTES)),
         accept=(_NO_SUCH_OBJECT,),
     )
-    if result["result"] == _NO_SUCH_OBJECT:
+    entries = _entries(session)
+    objects = [entry for entry in entries if not same_dn(entry["dn"], base)]
+    if len(objects) == len(entries):
         raise NotPreparedError(
             "NO_CONTAINER",
             f"{session.server} has no container {base}, or does not show it to {session.account}.",
             "The schema of the forest must be that of Windows Server 2012 or later (adprep /forestprep). Everybody who "
             "is logged on may read the container by default.",
         )
-    entries = [entry for entry in session.connection.response or () if entry.get("type") == "searchResEntry"]
-    return tuple(sorted(map(_object, entries), key=lambda item: (item.name.casefold(), item.dn)))
+    return tuple(sorted(map(_object, objects), key=lambda item: (item.name.casefold(), item.dn)))
 
 
-def _first_entry(session: Session) -> dict[str, Any]:
-    entries = session.connection.response or ()
-    return next((entry for entry in entries if entry.get("type") == "searchResEntry"), {})
+def _entries(session: Session) -> list[dict[str, Any]]:
+    """The entries of the last answer; references to other servers are left out."""
+    return [entry for entry in session.connection.response or () if entry.get("type") == "searchResEntry"]
 
 
 def _object(entry: dict[str, Any]) -> ActivationObject:
