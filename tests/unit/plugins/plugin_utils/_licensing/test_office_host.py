@@ -111,7 +111,8 @@ def test_a_lost_answer_never_activates_twice() -> None:
 
 def test_one_of_several_host_keys_has_to_be_named() -> None:
     windows = packs(KEY_2021, KEY_2024)
-    for wish in ({"activate": True}, {"present": False}):
+    wishes: tuple[dict[str, Any], ...] = ({"activate": True}, {"present": False})
+    for wish in wishes:
         with pytest.raises(AmbiguousProduct) as caught:
             host(windows, **wish)
         assert set(caught.value.candidates) == {HOST_2021, HOST_2024}
@@ -136,7 +137,8 @@ def test_settings_of_the_machine_are_changed_when_asked_for() -> None:
     windows = packs(KEY_2021)
     assert [change.setting for change in host(windows, port=1699, firewall=True).changes] == ["port", "firewall"]
     none = FakeWindows()
-    for wish in ({"activate": True}, {"port": 1699}):
+    wishes: tuple[dict[str, Any], ...] = ({"activate": True}, {"port": 1699})
+    for wish in wishes:
         with pytest.raises(LicensingError, match="no KMS host key"):
             host(none, **wish)
         assert host(none, check=True, **wish).warnings
