@@ -7,29 +7,9 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from . import apt
-from .errors import StageError
+from .needs import Needs, provide
 from .runner import Job
-from .tree import ROOT, VENV_BIN
-
-_REQUIREMENTS = ROOT / "requirements" / "gssapi.txt"
-# gssapi comes as source alone. It is compiled against the headers of the Python that the virtual environment is of.
-_BUILD_PACKAGES = ("gcc", "libc6-dev", "libkrb5-dev", "python3-dev")
-
-
-@dataclass(frozen=True)
-class Needs:
-    """packages: Debian's. gssapi: the Python library. root: no other user can run it."""
-
-    packages: tuple[str, ...]
-    gssapi: bool = False
-    root: bool = False
-
 
 _BIND = ("bind9", "bind9-dnsutils", "bind9-utils")
 _TOOLS = ("bind9-dnsutils",)
@@ -52,16 +32,7 @@ SECOND_HALF = ("samba", "bind-gss")
 
 def dns(job: Job) -> None:
     """srv_record against real DNS servers. Root gets what is missing; others go without, and in CI nobody does."""
-    wanted = apt.missing(_packages())
-    if wanted and apt.may_install():
-        apt.install(job, wanted)
-    gssapi = _has_gssapi() or _install_gssapi(job)
-    left_out = _left_out(missing=apt.missing(_packages()), gssapi=gssapi)
-    if left_out:
-        reasons = "; ".join(f"{server} ({reason})" for server, reason in left_out.items())
-        if os.environ.get("CI"):
-            raise StageError(f"in CI, no DNS server may be left out: {reasons}")
-        job.notes.append(f"left out: {reasons}")
+    left_out = provide(job, SERVERS)
     if len(left_out) == len(SERVERS):
         return
     # Two processes that share the servers, since most of the time goes into ansible-playbook and Samba's start.
@@ -70,35 +41,3 @@ def dns(job: Job) -> None:
     only = [f"--only-server={server}" for server in second]
     runs = [without, only] if second else [without]
     job.run_all([functools.partial(job.pytest, *options, "tests/dns_servers") for options in runs])
-
-
-def _packages() -> list[str]:
-    needed = {package for needs in SERVERS.values() for package in needs.packages}
-    return sorted(needed.union(() if _has_gssapi() else _BUILD_PACKAGES))
-
-
-def _left_out(*, missing: Sequence[str], gssapi: bool) -> dict[str, str]:
-    """Server -> what keeps it from being run here."""
-    reasons: dict[str, str] = {}
-    for server, needs in SERVERS.items():
-        packages = [package for package in needs.packages if package in missing]
-        if needs.root and os.geteuid() != 0:
-            reasons[server] = "needs root"
-        elif packages:
-            reasons[server] = f"apt install {' '.join(packages)}, or run as root"
-        elif needs.gssapi and not gssapi:
-            reasons[server] = f"pip cannot build gssapi; apt install {' '.join(_BUILD_PACKAGES)}"
-    return reasons
-
-
-def _has_gssapi() -> bool:
-    answer = subprocess.run([VENV_BIN / "python", "-c", "import gssapi"], check=False, capture_output=True)
-    return answer.returncode == 0
-
-
-def _install_gssapi(job: Job) -> bool:
-    try:
-        job.run(VENV_BIN / "python", "-m", "pip", "install", "-q", "--no-input", "-r", _REQUIREMENTS)
-    except StageError:
-        return False
-    return True

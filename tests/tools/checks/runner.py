@@ -122,7 +122,7 @@ def run_stages(stages: Sequence[Stage]) -> int:
     for stage in stages:
         job = Job(logs / f"{stage.name}.log")
         job.log.unlink(missing_ok=True)
-        print(f"{stage.name:<8}", end="", flush=True)
+        print(f"{stage.name:<9}", end="", flush=True)
         started = time.monotonic()
         try:
             stage.action(job)
@@ -133,7 +133,7 @@ def run_stages(stages: Sequence[Stage]) -> int:
         passed += job.passed
         print(f"ok     {time.monotonic() - started:7.1f} s   {'; '.join(job.notes)}".rstrip(), flush=True)
     if len(stages) > 1:
-        print(f"{'all':<8}ok     {time.monotonic() - begin:7.1f} s")
+        print(f"{'all':<9}ok     {time.monotonic() - begin:7.1f} s")
     if passed:
         result = f"{passed} passed, 0 failed"
         (CACHE / "result.txt").write_text(f"{result}\n", encoding="utf-8")

@@ -12,13 +12,23 @@ from pathlib import Path
 
 from .dns_servers import dns
 from .errors import StageError
+from .programs import programs
 from .runner import Job, Stage
 from .sanity import sanity
 from .tree import BUILD, COLLECTION, ROOT, VENV_BIN, copy_tree, module_names, playbook_names, role_names
 
 # Checked as packages by their import names, so that each file has one module name; the rest of tests/ by path.
 TYPED_PACKAGES = ("ansible_collections.winops.kms.plugins", "kmslab", "checks")
-TYPED_FOLDERS = ("tests/unit", "tests/protocol", "tests/lab/tests", "tests/system", "tests/demo", "tests/dns_servers")
+TYPED_FOLDERS = (
+    "tests/unit",
+    "tests/protocol",
+    "tests/lab/tests",
+    "tests/system",
+    "tests/demo",
+    "tests/dns_servers",
+    "tests/directory",
+    "tests/browser",
+)
 
 
 def lint(job: Job) -> None:
@@ -152,6 +162,7 @@ STAGES = {
         Stage("lab", lab),
         Stage("system", system),
         Stage("dns", dns),
+        Stage("programs", programs),
         Stage("sanity", sanity),
         Stage("docs", docs),
         Stage("build", build),

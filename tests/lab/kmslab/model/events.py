@@ -51,8 +51,7 @@ def _code(event: Event, name: str = "hresult") -> int:
 
 def _moment(event: Event, when: Callable[[int], datetime]) -> datetime:
     """The time on the client's own clock."""
-    minute: int = event.get("client_minute", event["minute"])
-    return when(minute)
+    return when(event["client_minute"] if "client_minute" in event else event["minute"])
 
 
 def _sent(event: Event, when: Callable[[int], datetime]) -> list[str]:

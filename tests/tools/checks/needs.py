@@ -1,0 +1,77 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What tests against programs of others need: Debian packages, gssapi, root.  Root gets what is missing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from . import apt
+from .errors import StageError
+from .runner import Job
+from .tree import ROOT, VENV_BIN
+
+_REQUIREMENTS = ROOT / "requirements" / "gssapi.txt"
+# gssapi comes as source alone. It is compiled against the headers of the Python that the virtual environment is of.
+_BUILD_PACKAGES = ("gcc", "libc6-dev", "libkrb5-dev", "python3-dev")
+
+
+@dataclass(frozen=True)
+class Needs:
+    """packages: Debian's. gssapi: the Python library. root: no other user can run it."""
+
+    packages: tuple[str, ...]
+    gssapi: bool = False
+    root: bool = False
+
+
+def provide(job: Job, needs: Mapping[str, Needs]) -> dict[str, str]:
+    """Install what is missing, if this user may.
+
+    Returns what still can't be run here -> why; in CI that is a StageError.
+    """
+    build = _BUILD_PACKAGES if any(one.gssapi for one in needs.values()) and not _has_gssapi() else ()
+    packages = sorted({package for one in needs.values() for package in one.packages}.union(build))
+    wanted = apt.missing(packages)
+    if wanted and apt.may_install():
+        apt.install(job, wanted)
+        wanted = apt.missing(packages)
+    gssapi = not build or _install_gssapi(job)
+    left_out = {
+        name: reason for name, one in needs.items() if (reason := _lacking(one, missing=wanted, gssapi=gssapi))
+    }
+    if left_out:
+        reasons = "; ".join(f"{name} ({reason})" for name, reason in left_out.items())
+        if os.environ.get("CI"):
+            raise StageError(f"in CI, nothing may be left out: {reasons}")
+        job.notes.append(f"left out: {reasons}")
+    return left_out
+
+
+def _lacking(needs: Needs, *, missing: list[str], gssapi: bool) -> str:
+    packages = [package for package in needs.packages if package in missing]
+    if needs.root and os.geteuid() != 0:
+        return "needs root"
+    if packages:
+        return f"apt install {' '.join(packages)}, or run as root"
+    if needs.gssapi and not gssapi:
+        return f"pip cannot build gssapi; apt install {' '.join(_BUILD_PACKAGES)}"
+    return ""
+
+
+def _has_gssapi() -> bool:
+    answer = subprocess.run([VENV_BIN / "python", "-c", "import gssapi"], check=False, capture_output=True)
+    return answer.returncode == 0
+
+
+def _install_gssapi(job: Job) -> bool:
+    try:
+        job.run(VENV_BIN / "python", "-m", "pip", "install", "-q", "--no-input", "-r", _REQUIREMENTS)
+    except StageError:
+        return False
+    return True
