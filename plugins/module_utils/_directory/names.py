@@ -34,4 +34,4 @@ def checked_object_name(text: str, option: str = "name") -> str:
 
 def is_dn(text: str) -> bool:
     """Whether it is the distinguished name of an object rather than its name; the rule of slmgr.vbs /del-ao."""
-    return ",cn=" in text.lower()
+    return ",cn=" in text.lower().replace(" ", "")
