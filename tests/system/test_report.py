@@ -55,6 +55,8 @@ def test_a_fleet_is_reported_and_the_same_state_writes_nothing(
     assert run.changed_hosts == ["kms1"]
     assert names(folder) == FILES
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o640}
+    assert folder.stat().st_mode & 0o777 == 0o750
+    folder.chmod(0o755)
     assert kinds(lab.requests()).keys() == {"read"}, brief(lab.requests())
 
     report = read(folder)
@@ -99,6 +101,8 @@ def test_a_fleet_is_reported_and_the_same_state_writes_nothing(
     again = play("winops.kms.report", connection=connection, extra_vars=variables)
     assert again.changed_hosts == []
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before
+
+    assert folder.stat().st_mode & 0o777 == 0o755, "it belongs to the operator"
 
     # The retail machine has a day less.
     lab.advance(days=1)
