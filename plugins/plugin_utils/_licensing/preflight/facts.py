@@ -19,7 +19,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from ..._cim.envelope import wql_quote
-from ..._cim.errors import CimAccessDenied, CimInvalidClass, CimMethodError
+from ..._cim.errors import CimAccessDenied, CimFault, CimInvalidClass, CimMethodError
 from ..._cim.schema import CimClass
 from ..._cim.session import CimSession
 from ..errors import AmbiguousProduct, InvalidOption, LicensingError
@@ -32,6 +32,7 @@ from ..state import (
     LICENSED,
     WINDOWS_SERVICE_CLASS,
     Product,
+    Service,
     wmi,
 )
 from . import matrix
@@ -50,6 +51,8 @@ _REVISION_SINCE_BUILD = 10240
 _WORKSTATION = 1
 _RULE_ENABLED = 1
 _WINDOWS_WARNS_DAYS = 30
+#: StartMode of a service that can't start.
+DISABLED = "Disabled"
 
 _T = TypeVar("_T")
 
@@ -312,7 +315,15 @@ class _Machine:
         self._not_read: list[str] = []
 
     def read(self, name: str | None, *, skip_licensed: bool) -> Facts:
-        state = Reader(self._session, self._scope, product_type=AdProduct).read()
+        services: dict[str, str] | None = None
+        try:
+            state = Reader(self._session, self._scope, product_type=AdProduct).read()
+        except CimFault:
+            # With its service disabled, Windows answers nothing about licences; the finding is worth more than this.
+            services = self._optional("the start modes of services", self._services) or {}
+            if services.get("sppsvc") != DISABLED:
+                raise
+            state = State(self._scope, Service(), ())
         product = _product(state)
         if skip_licensed and product is not None and _lasts(product):
             return Facts(
@@ -354,7 +365,7 @@ class _Machine:
             license_ends=midway + timedelta(minutes=minutes) if minutes else None,
             kms_port=state.service.listening_port or DEFAULT_KMS_PORT,
             updates=self._updates(release, revision) if self._role == HOST else (),
-            services=self._optional("the start modes of services", self._services) or {},
+            services=services or self._optional("the start modes of services", self._services) or {},
             firewall_rule=self._optional("the firewall rule", self._firewall) if self._role == HOST else None,
             tpm=self._optional("the TPM", self._tpm) if self._looks_at_tpm(build, kind) else None,
             remaining_rearms=state.service.remaining_windows_rearms,

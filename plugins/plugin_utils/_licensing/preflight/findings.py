@@ -19,7 +19,7 @@ from typing import NamedTuple
 from ..editions import AZURE_REMEDY, EVALUATION_REMEDY, is_azure_edition, is_evaluation
 from ..state import DEFAULT_KMS_PORT
 from . import matrix
-from .facts import CLIENT, HOST, Facts, KmsHost
+from .facts import CLIENT, DISABLED, HOST, Facts, KmsHost
 
 ERROR, WARNING, INFO, NONE = "error", "warning", "info", "none"
 # Worst first.
@@ -32,7 +32,6 @@ CLOCK_OF_KERBEROS = 5 * 60
 SOON = timedelta(days=3)
 #: The KMS host of Azure, to which machines there are pointed.
 AZURE_KMS = ("azkms.core.windows.net", "kms.core.windows.net")
-_DISABLED = "Disabled"
 #: Channels of keys with which a machine asks no KMS host.
 _NO_CLIENT = ("csvlk", "mak")
 
@@ -393,7 +392,7 @@ def _clock(facts: Facts, wish: Wish) -> Iterator[_Raised]:
     off = abs(seconds or 0)
     detail = difference(seconds or 0)
     known = any(host.clock_difference_seconds is not None for host in wish.kms_hosts or ())
-    stopped = facts.services.get("W32Time") == _DISABLED
+    stopped = facts.services.get("W32Time") == DISABLED
     if off > CLOCK_TOLERANCE and not known:
         yield _Raised("clock_wrong", detail)
     elif off > CLOCK_OF_KERBEROS and stopped:
@@ -415,7 +414,7 @@ def difference(seconds: int) -> str:
 
 
 def _services(facts: Facts, wish: Wish) -> Iterator[_Raised]:
-    if facts.services.get("sppsvc") == _DISABLED:
+    if facts.services.get("sppsvc") == DISABLED:
         yield _Raised("sppsvc_disabled")
 
 
