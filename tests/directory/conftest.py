@@ -10,6 +10,7 @@ ldap-utils, and the Python library gssapi are needed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ from .samba import ADMINISTRATOR, ADMINISTRATOR_PASSWORD, BASE, READER, READER_P
 
 HOST_KEY = "N2222-22222-22222-22222-HK222"
 OLD_HOST_KEY = "N2222-22222-22222-22222-HK239"
+#: Machine -> a key for it alone.
+KEYS_OF_THEIR_OWN = {
+    f"srv-{number:02d}": f"N2222-22222-22222-22222-HK{first}{second}2"
+    for number, (first, second) in enumerate(itertools.product("BCDFGH", repeat=2), 1)
+}
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +71,7 @@ def _lab(_running: SambaDirectory, tmp_path_factory: pytest.TempPathFactory) -> 
         "keys": [
             {"key": HOST_KEY, "channel": "csvlk", "group": "ws2025"},
             {"key": OLD_HOST_KEY, "channel": "csvlk", "group": "ws2022"},
+            *({"key": key, "channel": "csvlk", "group": "ws2025"} for key in KEYS_OF_THEIR_OWN.values()),
         ],
         "zones": [{"name": "lab.test"}],
         "directory": {
@@ -85,6 +92,7 @@ def _lab(_running: SambaDirectory, tmp_path_factory: pytest.TempPathFactory) -> 
             {"name": "dc1", "edition": "ServerStandard", "build": 20348, "groups": ["controllers"]},
             {"name": "dc2", "edition": "ServerStandard", "build": 26100, "groups": ["controllers"]},
             {"name": "pc1", "edition": "Enterprise", "build": 22631, "groups": ["clients"]},
+            *({"name": name, "edition": "ServerStandard", "build": 20348} for name in KEYS_OF_THEIR_OWN),
         ],
     }
     path = tmp_path_factory.mktemp("estate") / "forest.yml"
