@@ -40,8 +40,8 @@ options:
     default: windows
   activation_id:
     description:
-      - The activation ID of the product that is meant, as RV(license.activation_id) of
-        M(winops.kms.license_info) shows it.
+      - The activation ID of the product that is meant, as
+        RV(winops.kms.license_info#module:license.activation_id) shows it.
       - Without it, the one product of O(application) is taken that has a product key and is not an add-on.
         When there are several, the module fails and lists them, unless it says what it does with several of Office.
     type: str
