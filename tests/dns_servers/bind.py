@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from . import guide
 from .base import Account, Kerberos, Process, ProgramServer, find_program, give_to, key_file
-from .proxy import free_port
+from .kdc import Kdc
 
 USER = "bind"
 # Where AppArmor lets the packaged program read and write; used when it can be written to.
@@ -103,18 +103,9 @@ class BindWithKdc(Bind):
         return ""
 
     def prepare(self, stack: contextlib.ExitStack) -> None:
-        own, port = self.directory, free_port()
-        (own / "kdc").mkdir()
-        environment = {"KRB5_CONFIG": str(own / "krb5.conf"), "KRB5_KDC_PROFILE": str(own / "kdc" / "kdc.conf")}
-        (own / "krb5.conf").write_text(krb5_conf(self.realm, port))
-        (own / "krb5.conf").chmod(0o644)
-        (own / "kdc" / "kdc.conf").write_text(
-            f"[realms]\n  {self.realm} = {{\n    database_name = {own}/kdc/principal\n"
-            f"    key_stash_file = {own}/kdc/stash\n    kdc_listen = 127.0.0.1:{port}\n"
-            f"    kdc_tcp_listen = 127.0.0.1:{port}\n  }}\n[logging]\n  kdc = STDERR\n"
-        )
-        kdb5_util, kadmin = find_program("kdb5_util", "krb5-kdc"), find_program("kadmin.local", "krb5-admin-server")
-        self.shell(kdb5_util, "create", "-s", "-r", self.realm, "-P", "test", environment=environment)
+        own, kdc = self.directory, Kdc(self.directory, realm=self.realm)
+        kdc.create()
+        environment = kdc.environment
         guide.run_commands("dns-guide-bind-gss-keytab", self.names(), environment=environment, without=_ROOT_ONLY)
         guide.run_commands("dns-guide-bind-gss-account", self.names(), environment=environment, without=_ROOT_ONLY)
 
@@ -122,38 +113,13 @@ class BindWithKdc(Bind):
             """With a password and a keytab of the same keys; the guide's account has had random ones until here."""
             password, keytab = f"Passw0rd.{name}", own / f"{name}.keytab"
             keytab.unlink(missing_ok=True)
-            self.shell(kadmin, "-q", f"cpw -pw {password} {name}", environment=environment)
-            self.shell(kadmin, "-q", f"ktadd -norandkey -k {keytab} {name}", environment=environment)
+            kdc.admin(f"cpw -pw {password} {name}", f"ktadd -norandkey -k {keytab} {name}")
             return Account(f"{name}@{self.realm}", password, keytab)
 
-        for query in (
+        kdc.admin(
             "addprinc -randkey somebody",
             "addprinc -randkey DNS/localhost",
             f"ktadd -k {own}/dns.keytab DNS/localhost",
-        ):
-            self.shell(kadmin, "-q", query, environment=environment)
-        self.kerberos = Kerberos(
-            self.realm, own / "krb5.conf", "ns1.lab.test", account("kms-publisher"), account("somebody")
         )
-        kdc = Process([find_program("krb5kdc", "krb5-kdc"), "-n"], environment=environment)
-        stack.enter_context(kdc).wait_for("commencing operation")
-
-
-def krb5_conf(realm: str, port: int) -> str:
-    """A client's configuration for a realm on loopback: the guide's, and where the KDC is (DNS does not tell here)."""
-    domain = realm.lower()
-    return guide.snippet("dns-guide-krb5-conf", {"CONTOSO.COM": realm}) + "\n".join(
-        [
-            "  dns_lookup_kdc = false",
-            "[realms]",
-            # The brace ends its line: `{ kdc = ...` on one line is not understood.
-            f"  {realm} = {{",
-            f"    kdc = 127.0.0.1:{port}",
-            "  }",
-            "[domain_realm]",
-            f"  .{domain} = {realm}",
-            f"  {domain} = {realm}",
-            f"  localhost = {realm}",
-            "",
-        ]
-    )
+        self.kerberos = Kerberos(self.realm, kdc.config, "ns1.lab.test", account("kms-publisher"), account("somebody"))
+        kdc.start(stack)

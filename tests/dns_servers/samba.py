@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from . import guide
 from .base import Account, Kerberos, Process, ProgramServer, find_program, owner_of
-from .bind import krb5_conf
+from .kdc import krb5_conf
 from .proxy import free_port
 
 # Samba's own modules belong to the system's Python, not to that of the tests.

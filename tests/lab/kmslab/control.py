@@ -51,6 +51,7 @@ class Lab:
             assert all(item["kind"] == "read" for item in lab.requests())
 
     `directory` (default: a temporary one, removed at the end) holds lab.json, ca.pem, inventory.yml and lab.log.
+    `environment`: more variables of the process's environment, such as KRB5_KTNAME.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Lab:
         python: str = sys.executable,
         start_timeout: float = 60.0,
         arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._estate = Path(estate).resolve()
         self._given = Path(directory).resolve() if directory is not None else None
@@ -68,6 +70,7 @@ class Lab:
         self._python = python
         self._start_timeout = start_timeout
         self._arguments = arguments
+        self._environment = environment or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._opener = build_opener(ProxyHandler({}))
         self.info: dict[str, Any] = {}
@@ -90,7 +93,7 @@ class Lab:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, **self._environment, "PYTHONPATH": path},
             )
         try:
             self._wait_until_ready(self._process)
