@@ -42,9 +42,7 @@ def provide(job: Job, needs: Mapping[str, Needs]) -> dict[str, str]:
         apt.install(job, wanted)
         wanted = apt.missing(packages)
     gssapi = not build or _install_gssapi(job)
-    left_out = {
-        name: reason for name, one in needs.items() if (reason := _lacking(one, missing=wanted, gssapi=gssapi))
-    }
+    left_out = {name: reason for name, one in needs.items() if (reason := _lacking(one, missing=wanted, gssapi=gssapi))}
     if left_out:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in left_out.items())
         if os.environ.get("CI"):

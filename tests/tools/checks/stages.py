@@ -15,10 +15,10 @@ from .errors import StageError
 from .programs import programs
 from .runner import Job, Stage
 from .sanity import sanity
-from .tree import BUILD, COLLECTION, ROOT, VENV_BIN, copy_tree, module_names, playbook_names, role_names
+from .tree import BUILD, COLLECTION, ROOT, VENV_BIN, copy_tree, playbook_names, plugin_names, role_names
 
 # Checked as packages by their import names, so that each file has one module name; the rest of tests/ by path.
-TYPED_PACKAGES = ("ansible_collections.winops.kms.plugins", "kmslab", "checks")
+TYPED_PACKAGES = ("ansible_collections.winops.kms.plugins", "kmslab", "checks", "pages")
 TYPED_FOLDERS = (
     "tests/unit",
     "tests/protocol",
@@ -99,10 +99,11 @@ def docs(job: Job) -> None:
             lambda: job.run(VENV_BIN / "antsibull-changelog", "lint", cwd=tree, env=environment),
         ]
     )
-    modules, roles = module_names(), role_names()
+    modules, filters, roles = plugin_names("modules"), plugin_names("filter"), role_names()
     _check_documented(job, "module", modules, environment)
+    _check_documented(job, "filter", filters, environment)
     _check_documented(job, "role", roles, environment)
-    job.notes.append(f"{len(modules)} modules, {len(roles)} roles, changelog")
+    job.notes.append(f"{len(modules)} modules, {len(filters)} filters, {len(roles)} roles, changelog")
 
 
 def _check_documented(job: Job, kind: str, names: list[str], environment: dict[str, str]) -> None:
@@ -136,7 +137,7 @@ def build(job: Job) -> None:
         archive,
         env=environment,
     )
-    modules, playbooks = module_names(), playbook_names()
+    modules, playbooks = plugin_names("modules"), playbook_names()
     _check_documented(job, "module", modules, environment)
     for playbook in playbooks:
         job.run(VENV_BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", playbook, env=environment)

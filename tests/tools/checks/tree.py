@@ -88,9 +88,9 @@ def _git(*arguments: str, cwd: Path) -> str:
     return done.stdout
 
 
-def module_names() -> list[str]:
-    """FQCNs of all modules in the checkout, documentation in Python or beside it in YAML."""
-    stems = {path.stem for path in (ROOT / "plugins" / "modules").glob("*.*") if path.suffix in {".py", ".yml"}}
+def plugin_names(kind: str) -> list[str]:
+    """FQCNs of all plugins of a kind (a folder) in the checkout, documentation in Python or beside it in YAML."""
+    stems = {path.stem for path in (ROOT / "plugins" / kind).glob("*.*") if path.suffix in {".py", ".yml"}}
     return [f"{COLLECTION}.{stem}" for stem in sorted(stems - {"__init__"})]
 
 
