@@ -69,6 +69,7 @@ def test_from_nothing_to_an_activated_forest_and_back(
         [activate(directory), activate(directory, "again", name=None), info(directory)],
         hosts="dc1",
         connection=connection,
+        verbosity=5,
     )
     done, again, listed = (run.result("dc1", name) for name in ("activate", "again", "info"))
     assert (done["changed"], again["changed"], spent(lab), calls(lab)) == (True, False, 1, 1)
@@ -82,6 +83,7 @@ def test_from_nothing_to_an_activated_forest_and_back(
     assert f"msSPP-CSVLKPid: {found['product_key_id']}\n" in seen
     for secret in (HOST_KEY, READER_PASSWORD):
         assert secret not in run.output
+        assert [path for path, text in run.left_behind() if secret in text] == []
 
     run = play(
         [
