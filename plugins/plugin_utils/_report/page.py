@@ -293,7 +293,7 @@ def _kms_hosts(hosts: Sequence[Mapping[str, Any]]) -> Safe:
         ("Its own licence", None),
         (f"0 to 50, lines at {SERVER_THRESHOLD} and {CLIENT_THRESHOLD}", "bar"),
         ("Count", "figure"),
-        ("Enough for", None),
+        ("Enough for", "enough"),
         ("Requests", "figure"),
         ("Refused", "figure"),
     )
