@@ -33,8 +33,8 @@ options:
   application:
     description:
       - The application whose licence is meant.
-      - V(office) stands for volume editions of Office with Visio and Project. Client setup keys are known for Office 2016
-        to LTSC 2024.
+      - V(office) stands for volume editions of Office with Visio and Project. Client setup keys are known for
+        Office 2016 to LTSC 2024.
     type: str
     choices: [windows, office]
     default: windows

@@ -62,7 +62,7 @@ def _write_private(path: Path, data: bytes) -> None:
 def make_context(directory: Path) -> tuple[ssl.SSLContext, bytes]:
     """Write `ca.pem`, the server's and a client's certificate and key into a directory.
 
-    Returns the server's TLS context and its certificate (DER).  `client.pem` and `client.key` are of the account CLIENT.
+    Returns the server's TLS context and its certificate (DER).  `client.pem`, `client.key` are of the account CLIENT.
     """
     directory.mkdir(parents=True, exist_ok=True)
     authority_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
