@@ -31,6 +31,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help="plain messages by HTTP are refused, as AllowUnencrypted=false does",
     )
+    parser.add_argument(
+        "--machine-ports",
+        type=lambda names: [name for name in names.split(",") if name],
+        default=[],
+        metavar="NAME,...",
+        help="machines that get ports of their own too, with the path /wsman (machine_ports in lab.json)",
+    )
     parser.add_argument("--record-limit", type=int, default=None, help="keep only so many requests (default: all)")
     return parser.parse_args(argv)
 
@@ -45,6 +52,7 @@ async def _serve(arguments: argparse.Namespace, estate: Estate) -> None:
         arguments.directory,
         record_limit=arguments.record_limit,
         allow_unencrypted=not arguments.demand_encryption,
+        machine_ports=arguments.machine_ports,
     )
     try:
         await server.start(
@@ -63,6 +71,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         estate = Estate.load(arguments.estate)
     except (OSError, ValueError, yaml.YAMLError) as error:
         print(f"kmslab: {arguments.estate}: {error}", file=sys.stderr)
+        return 2
+    strangers = sorted(set(arguments.machine_ports) - set(estate.names()))
+    if strangers:
+        print(f"kmslab: --machine-ports: {arguments.estate} has no machine {', '.join(strangers)}", file=sys.stderr)
         return 2
     asyncio.run(_serve(arguments, estate))
     return 0

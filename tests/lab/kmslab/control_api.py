@@ -121,7 +121,11 @@ class ControlApi:
 
     async def _machine(self, call: _Call) -> Any:
         name = self._known(call.name)
-        return {**self._estate.describe(name), "open_enumerations": self._endpoint.open_enumerations(name)}
+        return {
+            **self._estate.describe(name),
+            "open_enumerations": self._endpoint.open_enumerations(name),
+            "open_shells": self._endpoint.open_shells(name),
+        }
 
     async def _patch(self, call: _Call) -> Any:
         name = self._known(call.name)

@@ -137,7 +137,9 @@ class LabServer:
         *,
         record_limit: int | None = None,
         allow_unencrypted: bool = True,
+        machine_ports: Sequence[str] = (),
     ) -> None:
+        """`machine_ports`: machines that get HTTP and HTTPS ports of their own, with the path /wsman there."""
         self.estate = estate
         self.directory = directory
         self.recorder = Recorder(record_limit)
@@ -158,6 +160,13 @@ class LabServer:
         ]
         self._http = HttpServer(self.endpoint.listener(plain), banner=BANNER)
         self._https = HttpServer(self.endpoint.listener(secure), banner=BANNER)
+        self._own = {
+            name: {
+                scheme: HttpServer(self.endpoint.listener(offered, machine=name), banner=BANNER)
+                for scheme, offered in (("http", plain), ("https", secure))
+            }
+            for name in machine_ports
+        }
         self._control = HttpServer(control.handle, banner="kmslab", max_body=16 * 1024 * 1024)
 
     async def start(self, *, http_port: int = 0, https_port: int = 0, control_port: int = 0) -> dict[str, Any]:
@@ -173,6 +182,14 @@ class LabServer:
             "dns_port": self.estate.dns_port,
             "ca_file": str((self.directory / "ca.pem").resolve()),
         }
+        if self._own:
+            info["machine_ports"] = {
+                name: {
+                    scheme: await server.start(context=self._tls if scheme == "https" else None)
+                    for scheme, server in servers.items()
+                }
+                for name, servers in self._own.items()
+            }
         inventory = yaml.dump(
             build_inventory(self.estate, info), Dumper=_NoAliases, sort_keys=False, allow_unicode=True, width=120
         )
@@ -183,7 +200,8 @@ class LabServer:
 
     async def stop(self) -> None:
         """Close everything."""
-        for server in (self._http, self._https, self._control):
+        own = [server for servers in self._own.values() for server in servers.values()]
+        for server in (self._http, self._https, self._control, *own):
             await server.stop()
         self.endpoint.close()
         self.estate.stop()

@@ -245,7 +245,10 @@ def test_a_rule_for_a_machine_that_is_not_there(api: Api) -> None:
 
 def test_machines(api: Api) -> None:
     assert api("GET", "/machines") == (200, ["srv01", "old01"])
-    assert api("GET", "/machines/SRV01") == (200, {"name": "srv01", "power": True, "open_enumerations": 0})
+    assert api("GET", "/machines/SRV01") == (
+        200,
+        {"name": "srv01", "power": True, "open_enumerations": 0, "open_shells": 0},
+    )
     assert api("GET", "/machines/ghost")[0] == 404
 
 

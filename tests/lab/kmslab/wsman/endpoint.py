@@ -37,9 +37,13 @@ from .operations import (
     purpose,
     read_traits,
 )
+from .resources import is_shell
+from .shells import Shells
 
 BANNER = "Microsoft-HTTPAPI/2.0"
 _PATH = re.compile(r"/([^/]+)/wsman/?\Z", re.IGNORECASE)
+#: The path where a port is that of one machine, as on Windows.
+_OWN_PATH = re.compile(r"/wsman/?\Z", re.IGNORECASE)
 
 
 class Gate:
@@ -91,6 +95,7 @@ class _Machine:
 
     traits: Traits
     enumerations: Enumerations
+    shells: Shells = field(default_factory=Shells)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -147,7 +152,7 @@ class Endpoint:
         self.gate = Gate()
 
     def reset(self) -> None:
-        """Forget open enumerations and what was learnt about the machines."""
+        """Forget open enumerations and shells, and what was learnt about the machines."""
         self._machines.clear()
 
     def close(self) -> None:
@@ -159,16 +164,28 @@ class Endpoint:
         machine = self._machines.get(name.lower())
         return len(machine.enumerations) if machine is not None else 0
 
+    def open_shells(self, name: str) -> int:
+        """How many remote shells a machine's clients have open."""
+        machine = self._machines.get(name.lower())
+        return len(machine.shells) if machine is not None else 0
+
     # -- HTTP -------------------------------------------------------------------------------------------------------
 
-    def listener(self, schemes: Sequence[Scheme] = (BasicScheme(),)) -> Handler:
-        """A handler for a listener that offers these authentication schemes."""
-        offered = {scheme.name.lower(): scheme for scheme in schemes}
-        return lambda http: self._handle(http, offered)
+    def listener(self, schemes: Sequence[Scheme] = (BasicScheme(),), *, machine: str | None = None) -> Handler:
+        """A handler for a listener that offers these authentication schemes.
 
-    def _handle(self, http: HttpRequest, schemes: Mapping[str, Scheme]) -> Answer:
-        path = _PATH.match(unquote(http.path.partition("?")[0]))
-        view = self._view(path[1]) if path is not None else None
+        With a machine's name it serves that one alone, at the path /wsman; without, all, at /<machine>/wsman.
+        """
+        offered = {scheme.name.lower(): scheme for scheme in schemes}
+        return lambda http: self._handle(http, offered, machine)
+
+    def _addressed(self, http: HttpRequest, machine: str | None) -> MachineView | None:
+        pattern = _PATH if machine is None else _OWN_PATH
+        path = pattern.match(unquote(http.path.partition("?")[0]))
+        return self._view(machine or path[1]) if path is not None else None
+
+    def _handle(self, http: HttpRequest, schemes: Mapping[str, Scheme], machine: str | None) -> Answer:
+        view = self._addressed(http, machine)
         if view is None:
             return HttpResponse(status=404)
         if not view.powered:
@@ -261,6 +278,8 @@ class Endpoint:
         if visit.problem is not None:
             raise visit.problem
         check_rights(visit.request, visit.view.accounts[visit.login.account][1])
+        if is_shell(visit.request.resource_uri):
+            return visit.machine.shells.run(visit.request, visit.view, visit.login.account)
         operations = Operations(
             visit.view,
             account=visit.login.account,
