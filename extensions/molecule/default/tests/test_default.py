@@ -1,0 +1,50 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An estate that goes from unlicensed to activated."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.winops.kms.extensions.molecule.conftest import FindKmsHosts, Query
+from kmslab.control import Lab
+
+WINDOWS_KEY = (
+    "SELECT Description,LicenseStatus,PartialProductKey,DiscoveredKeyManagementServiceMachineName,"
+    "KeyManagementServiceCurrentCount FROM SoftwareLicensingProduct "
+    "WHERE ApplicationID='55c92734-d682-4d71-983e-d6ec3f16059f' AND PartialProductKey IS NOT NULL"
+)
+#: Client -> last five characters of the public client setup key of its edition.
+CLIENTS = {"pc1": "2YT43", "pc2": "T83GX", "srv1": "YP6DF"}
+
+
+def test_the_host_is_an_activated_kms_host(query: Query) -> None:
+    [product] = query("kms1", WINDOWS_KEY)
+    assert (product["PartialProductKey"], product["LicenseStatus"]) == ("HK222", "1")
+    assert str(product["Description"]).endswith("VOLUME_KMS_WS25 channel")
+
+
+def test_its_key_was_activated_once(lab: Lab) -> None:
+    assert lab.machine("kms1")["counters"]["activations_spent"] == 1
+
+
+def test_clients_find_it_in_dns(kms_hosts_in_dns: FindKmsHosts) -> None:
+    assert kms_hosts_in_dns("corp.example") == ["0 0 1688 kms1.corp.example."]
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_are_activated_by_it(query: Query, client: str) -> None:
+    [product] = query(client, WINDOWS_KEY)
+    assert (product["PartialProductKey"], product["LicenseStatus"]) == (CLIENTS[client], "1")
+    assert product["DiscoveredKeyManagementServiceMachineName"] == "kms1.corp.example"
+
+
+def test_the_machine_with_a_mak_was_left_alone(lab: Lab) -> None:
+    travel = lab.machine("travel")
+    assert (travel["partial_product_key"], travel["status"]) == ("MK333", "licensed")
+    assert set(travel["counters"].values()) == {0}
+
+
+def test_nothing_ran_on_the_targets(lab: Lab) -> None:
+    assert [one for one in lab.requests() if one["kind"] == "shell"] == []
