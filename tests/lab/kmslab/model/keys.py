@@ -63,7 +63,7 @@ class Key:
         if edition.evaluation or self.channel == "evaluation":
             return edition.evaluation and self.channel == "evaluation"
         if self.channel == "gvlk":
-            return edition in self.editions
+            return edition in self.editions or edition.edition_id in self.edition_ids
         if self.group is not None:
             return self.group in catalogue.hostable(edition, release)
         return not self.edition_ids or edition.edition_id in self.edition_ids

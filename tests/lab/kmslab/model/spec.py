@@ -287,7 +287,7 @@ def _check(spec: EstateSpec, origin: str) -> None:
         "host_updates": ({zone.host_updates for zone in spec.zones}, {"none", "any", "owner"}),
         "media": ({machine.media for machine in spec.machines}, {"volume", "retail", "none"}),
         "office_media": ({machine.office_media for machine in spec.machines}, {"volume", "none"}),
-        "channel": ({key.channel for key in spec.keys}, {"csvlk", "mak", "retail"}),
+        "channel": ({key.channel for key in spec.keys}, {"csvlk", "mak", "retail", "gvlk"}),
         "sppsvc": ({machine.sppsvc for machine in spec.machines}, {"Running", "Stopped"}),
         "dns_server: type": ({zone.type for _ignored, zone in _served(spec)}, {"primary", "secondary"}),
     }
