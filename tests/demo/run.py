@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole job over a simulated estate: `winops.kms.site` twice by winrm, once by psrp, then a table of the fleet.
+"""The whole job over a simulated estate: `winops.kms.site` twice by winrm, once by psrp, then the report.
 
 Exits 1 unless the first run activates every volume client and the other two change nothing.  Everything that Ansible
 prints is in `.demo/*.log`.
@@ -78,7 +78,7 @@ class Recap:
 
 @dataclass(frozen=True)
 class Member:
-    """A machine of the fleet, as license_info reads it."""
+    """A machine of the fleet, as the report has it."""
 
     name: str
     edition: str
@@ -197,40 +197,38 @@ def check_recap(run: Run, recap: Recap) -> None:
 
 
 def read_fleet(lab: Lab) -> list[Member]:
-    """The fleet as the collection sees it: license_info on every machine."""
-    folder = DEMO / "fleet"
+    """The fleet as the collection sees it: the report over all machines, whose page stays for the user."""
     command: list[str | Path] = [
-        VENV_BIN / "ansible",
-        "all",
+        VENV_BIN / "ansible-playbook",
         "-i",
         lab.inventory,
-        "-m",
-        "winops.kms.license_info",
-        "--tree",
-        folder,
+        "-e",
+        f"kms_report_pattern=all report_directory={DEMO / 'report'}",
+        "winops.kms.report",
     ]
-    for _ignored in lines_of(command, DEMO / "fleet.log"):
+    say(f"\n== the report\n\n$ ansible-playbook {' '.join(map(str, command[1:]))}".replace(f"{ROOT}/", ""))
+    for _ignored in lines_of(command, DEMO / "report.log"):
         pass
-    return [_member(path.name, json.loads(path.read_text(encoding="utf-8"))) for path in sorted(folder.iterdir())]
+    report = json.loads((DEMO / "report" / "kms-report.json").read_text(encoding="utf-8"))
+    return [_member(row) for row in report["rows"]]
 
 
-def _member(name: str, result: Mapping[str, Any]) -> Member:
-    found = result.get("license") or {}
+def _member(row: Mapping[str, Any]) -> Member:
     return Member(
-        name=name,
-        edition=f"{found.get('edition') or 'no product key'} ({result['service']['build']})",
-        channel=str(found.get("channel") or "none").rpartition(":")[2],
-        partial_key=str(found.get("partial_product_key") or ""),
-        status=str(found.get("status") or "unlicensed"),
-        days_left=found.get("days_remaining"),
-        kms_host=str(found.get("kms_server") or "-"),
+        name=row["host"],
+        edition=f"{row['edition'] or 'no product key'} ({row['windows_version']})",
+        channel=str(row["channel"] or "none").rpartition(":")[2],
+        partial_key=str(row["partial_product_key"] or ""),
+        status=str(row["status"]),
+        days_left=row["days_left"],
+        kms_host=str(row["kms_server"] or "-"),
     )
 
 
 def show_fleet(fleet: Sequence[Member]) -> None:
     rows = [Member.HEADINGS, *(member.columns for member in fleet)]
     widths = [max(len(row[number]) for row in rows) for number in range(len(Member.HEADINGS))]
-    say("\n== the fleet, read by winops.kms.license_info\n")
+    say("")
     for number, row in enumerate(rows):
         say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         if number == 0:
@@ -259,7 +257,7 @@ def check_published(lab: Lab) -> None:
 def check_fleet(fleet: Sequence[Member], lab: Lab) -> None:
     """What the collection reads is what the simulated machines hold."""
     if missing := set(lab.machines()) - {member.name for member in fleet}:
-        raise DemoError(f"license_info gave nothing for {', '.join(sorted(missing))}")
+        raise DemoError(f"the report has no row for {', '.join(sorted(missing))}")
     for member in fleet:
         machine = lab.machine(member.name)
         truth = {
@@ -277,7 +275,7 @@ def check_fleet(fleet: Sequence[Member], lab: Lab) -> None:
             "kms_host": member.kms_host.partition(".")[0],
         }
         if seen != truth:
-            raise DemoError(f"{member.name}: license_info says {seen}, the simulated machine {truth}")
+            raise DemoError(f"{member.name}: the report says {seen}, the simulated machine {truth}")
 
 
 def say(text: str) -> None:
@@ -298,7 +296,8 @@ def demo() -> None:
         fleet = read_fleet(lab)
         show_fleet(fleet)
         check_fleet(fleet, lab)
-    say(f"\nThe demo took {time.monotonic() - started:.0f} s. What Ansible printed is in {DEMO.name}/*.log")
+    say(f"\nThe report is {DEMO.name}/report/kms-report.html. What Ansible printed is in {DEMO.name}/*.log")
+    say(f"The demo took {time.monotonic() - started:.0f} s.")
 
 
 def main() -> int:
