@@ -16,9 +16,10 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlunsplit
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 
 from .._cim.errors import CimAuthenticationError, CimConnectionError, CimTransportError
+from .._cim.login import PYWINRM, Login
 from .._cim.pypsrp_transport import PypsrpTransport
 from .._cim.pywinrm_transport import PywinrmTransport
 from .._cim.session import CimSession
@@ -85,7 +86,7 @@ def _winrm_transport(connection: Any) -> Transport:
         if patience:
             kwargs.update(operation_timeout_sec=patience, read_timeout_sec=patience + 10)
         if authentication == "kerberos" and connection._kerb_managed:
-            connection._kerb_auth(connection._winrm_user, connection._winrm_pass)
+            _get_ticket(connection, endpoint)
         return Protocol(endpoint, transport=authentication, **kwargs)
 
     choices: list[Transport] = [
@@ -95,6 +96,16 @@ def _winrm_transport(connection: Any) -> Transport:
     return choices[0] if len(choices) == 1 else _FirstThatLogsOn(choices)
 
 
+def _get_ticket(connection: Any, endpoint: str) -> None:
+    """Have the plugin run kinit, which puts a ticket into a cache of the connection's own."""
+    user = connection._winrm_user or ""
+    try:
+        connection._kerb_auth(user, connection._winrm_pass)
+    except AnsibleConnectionFailure as error:
+        login = Login(PYWINRM, "kerberos", user)
+        raise CimAuthenticationError(login.kinit(str(error)), endpoint=endpoint) from None
+
+
 class _FirstThatLogsOn:
     """Transports with one way to log on each, as the list in ansible_winrm_transport; the first that works stays."""
 
@@ -102,6 +113,7 @@ class _FirstThatLogsOn:
         self._choices = choices
         self.endpoint = choices[0].endpoint
         self.last_status: int | None = None
+        self._failed: list[str] = []
 
     def send(self, envelope: bytes, *, timeout: float, idempotent: bool = False) -> bytes:
         while True:
@@ -111,7 +123,10 @@ class _FirstThatLogsOn:
                 # Only what can't have reached WS-Management is tried another way.
                 refused = isinstance(error, CimAuthenticationError) or not error.sent
                 if len(self._choices) == 1 or isinstance(error, CimConnectionError) or not refused:
+                    if self._failed:
+                        error.message += f" Tried before: {' '.join(self._failed)}"
                     raise
+                self._failed.append(error.message)
                 self._choices.pop(0).close()
             else:
                 del self._choices[1:]

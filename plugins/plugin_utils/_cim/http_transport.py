@@ -27,6 +27,7 @@ from .errors import (
     CimTlsError,
     CimTransportError,
 )
+from .login import PYWINRM, Login, Variables, chain, first_line
 from .parse import MAX_ANSWER_SIZE, is_envelope
 
 __all__ = ["HttpTransport"]
@@ -51,9 +52,6 @@ _STATUS_TEXTS = {
 # With these the HTTP service refused before any WS-Management code saw the request.
 _REFUSED_UNREAD = frozenset({401, 403, 404, 405, 407, 411, 413})
 
-# Packages whose exceptions mean that logging in failed, whatever their class.
-_LOGIN_PACKAGES = ("spnego", "requests_ntlm", "requests_kerberos", "winrm.vendor", "requests_credssp", "gssapi", "krb5")
-
 
 class ResponseGuard:
     """Hook of a requests session: reads each body itself, bounded in size and time, and remembers the status.
@@ -66,7 +64,9 @@ class ResponseGuard:
         self.deadline: float | None = None
         self.status: int | None = None
         self.body: bytes | None = None
-        self.login_methods = ""
+        self.login_methods: list[str] = []
+        self.answered = False
+        """Whether any answer came since the client was made."""
 
     def start(self, timeout: float) -> None:
         """Begin a request that must be answered within ``timeout`` seconds."""
@@ -76,11 +76,10 @@ class ResponseGuard:
 
     def __call__(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
         self.status = int(response.status_code)
+        self.answered = True
         if self.status == 401:
             offered = str(response.headers.get("WWW-Authenticate", ""))
-            self.login_methods = ", ".join(
-                dict.fromkeys(part.split()[0] for part in offered.split(",") if part.split())
-            )
+            self.login_methods = list(dict.fromkeys(part.split()[0] for part in offered.split(",") if part.split()))
         body = response.content if getattr(response, "_content_consumed", False) else self._read(response)
         # requests offers no other way to hand over a body that was read under own limits.
         response._content = body
@@ -123,6 +122,7 @@ class HttpTransport(ABC):
     """
 
     library = ""
+    variables: Variables = PYWINRM
 
     def __init__(
         self,
@@ -147,6 +147,10 @@ class HttpTransport(ABC):
 
         ``timeout`` is (connect, read) in seconds.
         """
+
+    @abstractmethod
+    def _login(self, client: Any) -> Login:
+        """How this client logs on, for texts."""
 
     @abstractmethod
     def _close_client(self, client: Any) -> None:
@@ -196,6 +200,7 @@ class HttpTransport(ABC):
             raise self._translate(exc) from None
 
     def _new_client(self) -> Any:
+        self._guard.answered = False
         try:
             return self._make_client()
         except CimError:
@@ -206,9 +211,14 @@ class HttpTransport(ABC):
                 endpoint=self.endpoint,
             ) from exc
         except Exception as exc:
-            raise CimTransportError(
-                f"The connection cannot be set up by {self.library}: {exc}", endpoint=self.endpoint
-            ) from None
+            raise self._setup_error(exc) from None
+
+    def _setup_error(self, exc: Exception) -> CimTransportError:
+        text = first_line(exc).rstrip(".")
+        return CimTransportError(
+            f"The connection cannot be set up by {self.library}: {text}. Check the connection's variables.",
+            endpoint=self.endpoint,
+        )
 
     # --- errors -----------------------------------------------------------------------------------------------------
 
@@ -231,13 +241,12 @@ class HttpTransport(ABC):
             http_status=status,
         )
 
+    def _how(self) -> Login:
+        return Login(self.variables) if self._client is None else self._login(self._client)
+
     def _login_error(self) -> CimAuthenticationError:
-        offered = f" The host offers: {self._guard.login_methods}." if self._guard.login_methods else ""
         return CimAuthenticationError(
-            "The host refuses the credentials, or the authentication method that the connection uses."
-            f"{offered} Check user, password and authentication method.",
-            endpoint=self.endpoint,
-            http_status=401,
+            self._how().refused(self._guard.login_methods), endpoint=self.endpoint, http_status=401
         )
 
     def _translate(self, exc: Exception) -> CimTransportError:
@@ -246,16 +255,17 @@ class HttpTransport(ABC):
 
         if isinstance(exc, UnicodeDecodeError) and self._guard.status is not None:
             return self._status_error(self._guard.status, self._guard.body or b"?")
-        if type(exc).__module__.startswith(_LOGIN_PACKAGES):
-            return CimAuthenticationError(
-                f"Logging in failed ({type(exc).__name__}): {_first_line(exc)}", endpoint=self.endpoint
-            )
+        login = self._how()
+        if isinstance(exc, ImportError):
+            return CimTransportError(login.missing_library(exc.name or ""), endpoint=self.endpoint)
+        text = login.failure(exc)
+        if text is not None:
+            if _lacks_token(exc):
+                return self._login_error()
+            return CimAuthenticationError(text, endpoint=self.endpoint)
         detail = _root_text(exc)
         if isinstance(exc, requests_errors.SSLError):
-            return CimTlsError(
-                f"TLS could not be set up{detail}. Check the certificate, the CA file and that the port speaks HTTPS.",
-                endpoint=self.endpoint,
-            )
+            return CimTlsError(login.tls(exc), endpoint=self.endpoint)
         if isinstance(exc, requests_errors.ProxyError):
             return CimConnectionError(f"The proxy cannot be used{detail}.", endpoint=self.endpoint)
         if isinstance(exc, requests_errors.ConnectTimeout):
@@ -271,8 +281,9 @@ class HttpTransport(ABC):
                 sent=True,
             )
         if _has(exc, "ProtocolError", "ChunkedEncodingError", "IncompleteRead"):
+            hint = "" if self._guard.answered else self._hang_up_hint(login)
             return CimConnectionError(
-                f"The connection was dropped before the answer was complete{detail}.",
+                f"The connection was dropped before the answer was complete{detail}.{hint}",
                 endpoint=self.endpoint,
                 sent=True,
                 dropped=True,
@@ -284,11 +295,24 @@ class HttpTransport(ABC):
             )
         if isinstance(exc, requests_errors.RequestException):
             return CimTransportError(f"The request failed ({type(exc).__name__}).", endpoint=self.endpoint, sent=True)
+        if not self._guard.answered:
+            return self._setup_error(exc)
         return CimProtocolError(
             f"{self.library} could not make sense of the answer ({type(exc).__name__}).",
             endpoint=self.endpoint,
             sent=True,
         )
+
+    @staticmethod
+    def _hang_up_hint(login: Login) -> str:
+        if login.secure and login.method != "certificate":
+            return ""
+        return f" {login.untrusted_certificate if login.secure else login.other_port}"
+
+
+def _lacks_token(exc: Exception) -> bool:
+    """Whether requests_credssp found none of its tokens in an answer: the final 401, which tells what is offered."""
+    return type(exc).__name__ == "AuthenticationException" and "did not response" in str(exc)
 
 
 def _without_credentials(endpoint: str) -> str:
@@ -296,30 +320,13 @@ def _without_credentials(endpoint: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _first_line(exc: Exception) -> str:
-    return (str(exc).strip().splitlines() or [""])[0][:300]
-
-
-def _chain(exc: BaseException) -> Iterator[BaseException]:
-    """The exception and everything it was made from: requests and urllib3 keep their causes in three places."""
-    waiting: list[object] = [exc]
-    seen: set[int] = set()
-    while waiting:
-        current = waiting.pop(0)
-        if not isinstance(current, BaseException) or id(current) in seen:
-            continue
-        seen.add(id(current))
-        yield current
-        waiting += [*current.args, getattr(current, "reason", None), current.__cause__, current.__context__]
-
-
 def _has(exc: Exception, *names: str) -> bool:
-    return any(type(link).__name__ in names for link in _chain(exc))
+    return any(type(link).__name__ in names for link in chain(exc))
 
 
 def _root_text(exc: Exception) -> str:
     """What the operating system or TLS said, as ``: text``; empty when neither spoke."""
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, ssl.SSLCertVerificationError):
             return f": {link.verify_message}"
         if isinstance(link, ssl.SSLError) and link.reason:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .http_transport import HttpTransport, guard_session
+from .login import PYPSRP, Login
 
 if TYPE_CHECKING:
     from pypsrp.wsman import WSMan
@@ -27,6 +28,7 @@ class PypsrpTransport(HttpTransport):
     """
 
     library = "pypsrp"
+    variables = PYPSRP
 
     def __init__(self, make_wsman: Callable[[], WSMan], endpoint: str, **options: Any) -> None:
         super().__init__(make_wsman, endpoint, **options)
@@ -50,6 +52,14 @@ class PypsrpTransport(HttpTransport):
             return exc.code, body if body is not None else exc.response_text.encode()
         finally:
             log.removeFilter(_no_bodies)
+
+    def _login(self, client: WSMan) -> Login:
+        transport: Any = client.transport
+        host = transport.negotiate_hostname_override or transport.server
+        service = f"{transport.negotiate_service or 'host'}/{host}"
+        return Login(
+            self.variables, transport.auth, transport.username or "", transport.ssl, transport.wrap_required, service
+        )
 
     def _close_client(self, client: WSMan) -> None:
         client.close()
