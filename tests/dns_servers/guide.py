@@ -4,65 +4,33 @@
 
 """The code blocks of the guide, which are what the servers here are set up with: a guide that is wrong fails tests.
 
-A block is known by its `:name:`. The names of the guide's world (contoso.com, kms-publisher, /etc/bind, ...) are
-replaced by those of the tests; nothing else is.
+The names of the guide's world (contoso.com, kms-publisher, /etc/bind, ...) are replaced by those of the tests; nothing
+else is.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
-import textwrap
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 
-PATH = Path(__file__).parents[2] / "docs" / "docsite" / "rst" / "dns_guide.rst"
-
-_BLOCK = re.compile(
-    r"^\.\. code-block:: *(?P<language>[\w+]+)\n(?P<options>(?: +:[\w-]+:.*\n)*)\n(?P<body>(?:(?: +.*)?\n)+)",
-    re.MULTILINE,
-)
-_OPTION = re.compile(r"^ +:([\w-]+): *(.*)$", re.MULTILINE)
-_PROMPT = re.compile(r"^[$#] ")
+from ansible_collections.winops.kms.tests.tools import guide_blocks
+from ansible_collections.winops.kms.tests.tools.guide_blocks import Block
 
 
-@dataclass(frozen=True)
-class Block:
-    """A code block. language: as the guide calls it. text: without indentation, ending in a newline."""
-
-    language: str
-    text: str
-
-
-@cache
 def blocks() -> Mapping[str, Block]:
-    """All code blocks of the guide by name. Raises ValueError for one without a name, or a name used twice."""
-    found: dict[str, Block] = {}
-    for match in _BLOCK.finditer(PATH.read_text(encoding="utf-8")):
-        options = dict(_OPTION.findall(match["options"]))
-        name = options.get("name", "")
-        if not name or name in found:
-            raise ValueError(
-                f"a code block of the guide has no name, or one that is used twice ({name!r}):\n{match[0]}"
-            )
-        found[name] = Block(match["language"], textwrap.dedent(match["body"]).strip("\n") + "\n")
-    return found
+    """All code blocks of the guide by name."""
+    return guide_blocks.blocks("dns_guide")
 
 
 def snippet(name: str, names: Mapping[str, str]) -> str:
-    """The text of a block, with the guide's names replaced: all at once, a longer one before a shorter one."""
-    text = blocks()[name].text
-    pattern = "|".join(re.escape(key) for key in sorted(names, key=len, reverse=True))
-    return re.sub(pattern, lambda match: names[match[0]], text) if pattern else text
+    """The text of a block, with the guide's names replaced."""
+    return guide_blocks.replaced(blocks()[name].text, names)
 
 
 def commands(name: str, names: Mapping[str, str]) -> list[str]:
     """The commands of a console block, without prompts and without what they print."""
-    lines = snippet(name, names).replace("\\\n", "").splitlines()
-    return [_PROMPT.sub("", line) for line in lines if _PROMPT.match(line)]
+    return [command.line for command in guide_blocks.commands(snippet(name, names))]
 
 
 def run_commands(
