@@ -203,6 +203,7 @@ HOST_REQUESTS_INFO = ArgumentSpec(
         "since": {"type": "str"},
         "until": {"type": "str"},
         "limit": {"type": "int", "default": 1000},
+        "data_directory": {"type": "path"},
     },
     mutually_exclusive=[("hours", "since")],
 )

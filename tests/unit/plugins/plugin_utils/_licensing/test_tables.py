@@ -10,11 +10,19 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ansible_collections.winops.kms.plugins.plugin_utils._action import specs
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.errors import InvalidOption
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.hresult import describe
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.keys import ProductKey, find_gvlk, gvlk_table
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.tables import DATA, TABLES, extended_by, rows
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.tables import (
+    DATA,
+    OPTION,
+    TABLES,
+    extended_by,
+    rows,
+)
 
 GVLK_HEAD = "product,edition,os_family,servicing_channel,builds,edition_id,operating_system_sku,kms_threshold,key"
 SERVER_2022 = "Windows Server 2022,Standard,server,LTSC,20348,ServerStandard,7|13,5"
@@ -32,6 +40,12 @@ def test_the_collections_own_tables_meet_the_rules(name: str, tmp_path: Path) ->
     with extended_by(str(tmp_path)):
         merged = rows(name)
     assert merged == rows(name)
+
+
+def test_the_directory_can_be_set_for_all_modules_of_the_group() -> None:
+    runtime = yaml.safe_load((Path(__file__).parents[5] / "meta" / "runtime.yml").read_text(encoding="utf-8"))
+    for module in runtime["action_groups"]["kms"]:
+        assert OPTION in getattr(specs, module.upper()).options, module
 
 
 def test_every_table_can_be_extended() -> None:
@@ -100,6 +114,22 @@ def test_a_file_that_a_spreadsheet_has_saved_is_read(tmp_path: Path) -> None:
         ("gvlk.csv", [GVLK_HEAD, f"{SERVER_2022.replace('7|13', '7-13')},{NEW_KEY}"], "operating_system_sku: '7-13'"),
         ("gvlk.csv", [GVLK_HEAD, f"{SERVER_2022.replace(',5', ',6')},{NEW_KEY}"], "kms_threshold: '6' is not 5 or 25"),
         ("gvlk.csv", [""], "line 1: it has no column product"),
+        (
+            "kms_host_matrix.csv",
+            ["csvlk_group,description_token,hosted_on,activates", "Windows Server 2028,WS28,a,b"],
+            "line 2, column description_token: 'WS28' is not the channel",
+        ),
+        (
+            "kms_host_updates.csv",
+            ["host,activates,update,revision", "a,b,KB1,", "a,b,KB2,", "a,b,KB1,7"],
+            "line 4: the same host, activates, update as in line 2",
+        ),
+        (
+            "kms_host_updates.csv",
+            ["host,activates,update,revision", "a,b,5099999,"],
+            "column update: '5099999' is not KB",
+        ),
+        ("windows_releases.csv", ["release,kind,builds,edition_ids", "a,pc,1,"], "column kind: 'pc' is not server"),
     ],
 )
 def test_a_wrong_table_is_an_error_that_names_the_place(name: str, lines: list[str], text: str, tmp_path: Path) -> None:
@@ -115,3 +145,28 @@ def test_a_file_that_is_not_text_and_a_directory_that_is_not_there(tmp_path: Pat
         pytest.fail("it was used")
     with pytest.raises(InvalidOption, match="is not a directory"), extended_by(str(tmp_path / "none")):
         pytest.fail("it was used")
+
+
+def test_what_a_kms_host_activates_can_be_extended(tmp_path: Path) -> None:
+    write(tmp_path, "windows_releases.csv", "release,kind,builds,edition_ids", "Windows Server 2028,server,30000,")
+    write(
+        tmp_path,
+        "kms_host_matrix.csv",
+        "csvlk_group,description_token,hosted_on,activates",
+        "Windows Server 2028,VOLUME_KMS_WS28,Windows Server 2028,Windows Server 2028|Windows 7",
+    )
+    own = {name: rows(name) for name in ("windows_releases", "kms_host_matrix", "kms_host_updates")}
+    with extended_by(str(tmp_path)):
+        assert [row["release"] for row in rows("windows_releases")] == [
+            *(row["release"] for row in own["windows_releases"]),
+            "Windows Server 2028",
+        ]
+        assert rows("kms_host_matrix")[-1] == {
+            "csvlk_group": "Windows Server 2028",
+            "description_token": "VOLUME_KMS_WS28",
+            "hosted_on": "Windows Server 2028",
+            "activates": "Windows Server 2028|Windows 7",
+            "source": "",
+        }
+        assert rows("kms_host_updates") == own["kms_host_updates"]
+    assert rows("kms_host_matrix") == own["kms_host_matrix"]
