@@ -134,8 +134,10 @@ def _script_host(console: _Console, arguments: Sequence[str]) -> Finished:
         # cscript looks into no search path.
         return Finished(banner, console.say("no_script", value=path) + _LINE, 1)
     done = _slmgr(console, rest[1:])
+    if done.stderr:
+        return done
     # In batch mode, scripts say nothing.
-    return Finished(banner + ("" if "b" in options else done.stdout), done.stderr, done.exit_code)
+    return Finished(banner + ("" if "b" in options else done.stdout), "", done.exit_code)
 
 
 def _banner(console: _Console) -> str:

@@ -246,23 +246,22 @@ def _client(page: _Page, service: Instance, product: Instance) -> Iterator[str]:
         yield page.line("most_recent")
     yield page.line("client")
     yield page.line("cmid", service["ClientMachineID"])
-    yield from _server(page, product)
+    fixed, domain = _fixed(service, product), _lookup_domain(service, product)
+    yield from _server(page, product, fixed, domain)
     yield page.line("host_pid", product["KeyManagementServiceProductKeyID"])
     yield page.line("activation_interval", product["VLActivationInterval"])
     yield page.line("renewal_interval", product["VLRenewalInterval"])
     yield page.line("caching_on" if service["KeyManagementServiceHostCaching"] else "caching_off")
-    fixed = product["KeyManagementServiceMachine"]
-    if fixed and product.get("KeyManagementServiceLookupDomain"):
-        yield from ("", page.line("fixed_wins", _with_port(fixed, product["KeyManagementServicePort"])))
+    if fixed and domain:
+        yield from ("", page.line("fixed_wins", fixed))
 
 
-def _server(page: _Page, product: Instance) -> Iterator[str]:
+def _server(page: _Page, product: Instance, fixed: str, domain: Value) -> Iterator[str]:
     """The KMS host that a client is told or has found."""
-    if product.get("KeyManagementServiceLookupDomain"):
-        yield page.line("lookup_domain", product["KeyManagementServiceLookupDomain"])
+    if domain:
+        yield page.line("lookup_domain", domain)
     name, port = (product[f"DiscoveredKeyManagementServiceMachine{part}"] for part in ("Name", "Port"))
-    if product["KeyManagementServiceMachine"]:
-        fixed = _with_port(product["KeyManagementServiceMachine"], product["KeyManagementServicePort"])
+    if fixed:
         yield page.line("fixed_host", fixed)
     elif name and port:
         yield page.line("dns_host", f"{name}:{port}")
@@ -273,8 +272,21 @@ def _server(page: _Page, product: Instance) -> Iterator[str]:
         yield page.line("host_address" if address else "no_host_address", address)
 
 
-def _with_port(name: Value, port: Value) -> str:
-    return f"{name}:{_number(port) or DEFAULT_PORT}"
+# The script asks the product alone, and yet shows what was set for the whole machine.  The lab's row of a product has
+# only what was set for the product, so here the machine's setting is looked up too.
+
+
+def _fixed(service: Instance, product: Instance) -> str:
+    """The KMS host that is set, with its port: the product's, else the machine's; empty where none is."""
+    for row in (product, service):
+        if row["KeyManagementServiceMachine"]:
+            port = _number(row.get("KeyManagementServicePort")) or DEFAULT_PORT
+            return f"{row['KeyManagementServiceMachine']}:{port}"
+    return ""
+
+
+def _lookup_domain(service: Instance, product: Instance) -> Value:
+    return product.get("KeyManagementServiceLookupDomain") or service.get("KeyManagementServiceLookupDomain")
 
 
 def _host(page: _Page, service: Instance, product: Instance) -> Iterator[str]:
