@@ -148,6 +148,15 @@ def test_the_pages_of_the_tables_show_every_row() -> None:
     )
 
 
+def test_the_guide_to_own_tables_names_their_columns() -> None:
+    text = (DOCSITE / "rst" / "tables_guide.rst").read_text(encoding="utf-8")
+    for name, table in TABLES.items():
+        entry = text.partition(f"* - ``{name}.csv``")[2].partition("\n   * -")[0].partition("\n\nA row")[0]
+        _file, known_by, columns = entry.split("\n     - ")
+        assert tuple(re.findall("``(.*?)``", known_by)) == table.key
+        assert tuple(re.findall("``(.*?)``", columns)) == tuple(table.columns)
+
+
 @pytest.mark.parametrize("text", ["a\\b", "*a*", "`a`", "|a|", "a_ b", "_vlmcs._tcp", "50% \\system32\\*"])
 def test_plain_text_is_no_markup(text: str) -> None:
     tree, warnings = parse(rst.plain(text))
