@@ -6,34 +6,27 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
-import textwrap
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from ansible_collections.winops.kms.tests.system.harness import ROOT, Ansible, Run, kinds
+from ansible_collections.winops.kms.tests.system.harness import Ansible, Run, kinds
+from ansible_collections.winops.kms.tests.tools.guide_blocks import blocks
 from kmslab.control import Lab
 
-GUIDE = ROOT / "docs" / "docsite" / "rst" / "tables_guide.rst"
 NEW_KEY = "N2222-22222-22222-22222-GV222"
 HOST_KEY = "N2222-22222-22222-22222-HK222"
-TABLES = {"gvlk": "tables-guide-gvlk", "hresult": "tables-guide-hresult", "kms_host_updates": "tables-guide-updates"}
+TABLES = ("tables-guide-gvlk", "tables-guide-hresult", "tables-guide-updates")
 TASK = "Install the client setup key, and activate"
 
 
-@cache
 def block(name: str) -> str:
     """The text of a code block of the guide."""
-    text = GUIDE.read_text(encoding="utf-8")
-    found = re.search(rf"^   :name: {name}\n(?:   :.*\n)*\n((?:(?:   .*)?\n)+)", text, re.MULTILINE)
-    assert found, name
-    return textwrap.dedent(found[1]).strip("\n") + "\n"
+    return blocks("tables_guide")[name].text
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +61,8 @@ def folder(lab: Lab, tmp_path: Path) -> Path:
     """The play of the guide, with its tables beside it."""
     lab.reset()
     (tmp_path / "tables").mkdir()
-    for table, name in TABLES.items():
-        (tmp_path / "tables" / f"{table}.csv").write_text(block(name), encoding="utf-8")
+    for name in TABLES:
+        (tmp_path / blocks("tables_guide")[name].caption).write_text(block(name), encoding="utf-8")
     (tmp_path / "play.yml").write_text(f"---\n{block('tables-guide-play')}", encoding="utf-8")
     return tmp_path
 
@@ -108,7 +101,7 @@ def test_the_tables_of_the_collection_say_something_else(lab: Lab, folder: Path)
 
 def test_an_update_of_the_user_is_looked_for_before_anything_is_changed(lab: Lab, folder: Path) -> None:
     host, client = "winops.kms.preflight_info", {"role": "client", "kms_hosts": ["{{ hostvars.kms1.host }}"]}
-    plays = [
+    plays: list[dict[str, Any]] = [
         {"hosts": "kms1", "tasks": [{"name": "host", host: {"role": "host"}, "register": "host"}]},
         {"hosts": "new", "tasks": [{"name": "client", host: client}, {"winops.kms.host_requests_info": {}}]},
     ]
