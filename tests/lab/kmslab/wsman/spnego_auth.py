@@ -34,6 +34,9 @@ _PART = 16 * 1024
 #: A Kerberos login without SPNEGO around it begins with the mechanism's OID in a GSS-API token (RFC 2743, 3.1).
 _KERBEROS_OID = b"\x06\x09\x2a\x86\x48\x86\xf7\x12\x01\x02\x02"
 
+#: GSS_C_CHANNEL_BOUND_FLAG of MIT Kerberos 1.19 and later.
+_CHANNEL_BOUND = 0x800
+
 
 class PasswordFile:
     """The accounts of one machine in the form in which pyspnego's NTLM looks them up: lines DOMAIN:USER:PASSWORD.
@@ -83,12 +86,16 @@ class SpnegoSession:
             self._context = self._scheme.context(data)
         try:
             answer = self._context.step(data)
-        except (SpnegoError, ValueError, struct.error):
+        except (SpnegoError, AttributeError, ValueError, struct.error):
+            # AttributeError: gssapi keeps an error for later when there is a token that tells the client of it, and
+            # pyspnego then asks for the flags of what has never begun.
             self._context = None
             return Step()
         challenge = f"{self._scheme.name} {base64.b64encode(answer).decode()}" if answer else ""
         if not self._context.complete:
             return Step(challenge=challenge)
+        if self._scheme.demands_binding and not _is_bound(self._context):
+            return Step()
         account = self._account(str(self._context.client_principal))
         return Step(account=account, challenge=challenge if account else "")
 
@@ -146,6 +153,17 @@ class SpnegoSession:
         return head + struct.pack("<i", len(header)) + header + data
 
 
+def _is_bound(context: Any) -> bool:
+    """Whether a login is bound to its TLS connection.
+
+    pyspnego's NTLM has refused it already if it is not; MIT Kerberos lets one pass that names no binding, and only says
+    so in a flag, which pyspnego does not hand on.
+    """
+    while hasattr(context, "_context_list"):  # SPNEGO around it
+        context = context._context
+    return str(context.negotiated_protocol) != "kerberos" or bool(context._context_attr & _CHANNEL_BOUND)
+
+
 class SpnegoScheme:
     """A scheme whose tokens pyspnego takes.
 
@@ -167,6 +185,11 @@ class SpnegoScheme:
     name: str
     challenge: str
     protocol: str
+
+    @property
+    def demands_binding(self) -> bool:
+        """Whether a login has to be bound to the TLS connection (CbtHardeningLevel Strict)."""
+        return self._bindings is not None
 
     def session(self, machine: str, accounts: Mapping[str, tuple[str, str]], peer: str | None) -> Session:
         return SpnegoSession(self, machine, accounts, encrypts=self._encrypted)
