@@ -12,7 +12,7 @@ CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 STAGES := lint unit lab system dns programs sanity docs build
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tree demo test format clean distclean $(STAGES)
+.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,10 @@ demo: tree ## the whole job over a simulated estate: site.yml twice by winrm, on
 	@$(PYTHON_BIN) tests/demo/run.py
 
 test: tree ## all stages below, in order, until one fails
-	@$(CHECKS) run $(STAGES)
+	@$(CHECKS) run $(STAGES) $(if $(CI),cores)
+
+matrix: tree ## the tests on every supported ansible-core and Python; ONLY="2.16 2.21-py3.13" for some
+	@$(CHECKS) matrix $(ONLY)
 
 lint: tree ## ruff, mypy --strict, yamllint, ansible-lint (production profile)
 unit: tree ## unit tests and scripted protocol exchanges
@@ -41,8 +44,9 @@ programs: tree ## against a directory server and a browser (root: installs them 
 sanity: tree ## ansible-test sanity, every test of the current ansible-core
 docs: tree ## module, role and changelog documentation
 build: tree ## builds the collection, installs the archive, reads every module's documentation from it
+cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
 
-$(STAGES):
+$(STAGES) cores:
 	@$(CHECKS) run $@
 
 format: $(STAMP) ## rewrites Python files in the project's format

@@ -95,14 +95,17 @@ class Job:
 
     def pytest(self, *arguments: str) -> None:
         """Runs pytest and notes its closing line."""
-        output = self.run(VENV_BIN / "python", "-m", "pytest", "-q", "--color=no", *arguments)
+        self.count_tests(self.run(VENV_BIN / "python", "-m", "pytest", "-q", "--color=no", *arguments))
+
+    def count_tests(self, output: str) -> None:
+        """Notes the closing line of pytest, or of each pytest that a command has run."""
         closing = [match for line in output.splitlines() if (match := _PYTEST_CLOSING.match(line.strip()))]
         if not closing:
             raise StageError("pytest ended without a line that says how many tests passed", output)
-        counts = closing[-1][1]
-        passed = re.search(r"(\d+) passed", counts)
-        self.passed += int(passed[1]) if passed else 0
-        self.notes.append(counts)
+        for counts in (match[1] for match in closing):
+            passed = re.search(r"(\d+) passed", counts)
+            self.passed += int(passed[1]) if passed else 0
+            self.notes.append(counts)
 
 
 @dataclass(frozen=True)

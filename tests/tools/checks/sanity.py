@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from . import apt
@@ -32,14 +33,37 @@ _GET_PIP_VERSION = re.compile(r"""pip=['"]([\d.]+)['"]""")
 
 def sanity(job: Job) -> None:
     """Runs every sanity test of the installed ansible-core on a copy of the project's files."""
+    provide_programs(job)
+    tree = copy_tree("sanity")
+    run_sanity(job, tree, f"{sys.version_info.major}.{sys.version_info.minor}")
+
+
+def provide_programs(job: Job) -> None:
+    """Installs what ansible-test uses where it finds it, if this user may."""
     if apt.missing(_PROGRAMS) and apt.may_install():
         apt.install(job, _PROGRAMS)
-    tree = copy_tree("sanity")
-    _prepare_home(job)
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = (VENV_BIN / "ansible-test", "sanity", "--local", "--python", version, "--color", "no")
+
+
+def run_sanity(
+    job: Job,
+    tree: Path,
+    python: str,
+    *tests: str,
+    programs: Path = VENV_BIN,
+    env: Mapping[str, str] | None = None,
+) -> None:
+    """Runs sanity tests on a copy of the project's files.
+
+    :param python: the version of the Python that ansible-test itself runs on, as 3.11.
+    :param tests: their names; all when none is given.
+    :param programs: the folder of ansible-test.
+    :param env: more of the environment.
+    """
+    _prepare_home(job, programs)
+    selection = [word for name in tests for word in ("--test", name)]
+    words = ("sanity", "--local", "--python", python, "--color", "no", *selection)
     try:
-        output = job.run(*command, cwd=tree, env={"HOME": str(HOME)})
+        output = job.run(programs / "ansible-test", *words, cwd=tree, env={**(env or {}), "HOME": str(HOME)})
     except StageError as error:
         findings = [line for line in error.output.splitlines() if line.startswith(_FINDING)]
         raise StageError(str(error), "\n".join(findings) or error.output) from None
@@ -52,7 +76,7 @@ def sanity(job: Job) -> None:
         job.notes.append(f"left out, program not installed: {' '.join(sorted(set(absent)))}")
 
 
-def _prepare_home(job: Job) -> None:
+def _prepare_home(job: Job, programs: Path) -> None:
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     # ansible-test hands no PIP_ variable on, so a user's pip settings reach it by file alone.
@@ -61,13 +85,13 @@ def _prepare_home(job: Job) -> None:
         if source.exists() and not link.exists():
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(source)
-    for version in _pip_versions(job):
+    for version in _pip_versions(job, programs):
         shutil.copyfile(Path(__file__).with_name("get_pip.py"), cache / f"get_pip_{version.replace('.', '_')}.py")
 
 
-def _pip_versions(job: Job) -> set[str]:
+def _pip_versions(job: Job, programs: Path) -> set[str]:
     """The pip releases that the installed ansible-test bootstraps with; they are part of the cached script's name."""
-    where = job.run(VENV_BIN / "python", "-c", "import ansible_test; print(ansible_test.__path__[0])").strip()
+    where = job.run(programs / "python", "-c", "import ansible_test; print(ansible_test.__path__[0])").strip()
     source = Path(where, "_internal", "python_requirements.py").read_text(encoding="utf-8")
     versions = set(_GET_PIP_VERSION.findall(source))
     if not versions:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .dns_servers import dns
 from .errors import StageError
+from .matrix import cores
 from .needs import Needs, provide
 from .programs import programs
 from .runner import Job, Stage
@@ -171,5 +172,6 @@ STAGES = {
         Stage("sanity", sanity),
         Stage("docs", docs),
         Stage("build", build),
+        Stage("cores", cores),
     )
 }
