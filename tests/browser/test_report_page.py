@@ -120,7 +120,7 @@ def drawn(browser: Browser, section: str) -> dict[str, list[tuple[int, float]]]:
         """,
         section,
     )
-    return {label: [(value, share) for value, share in bars] for label, bars in lines}
+    return {label: list(map(tuple, bars)) for label, bars in lines}
 
 
 def test_nothing_is_asked_for_but_the_page_itself(browser: Browser, write: Callable[..., Path]) -> None:

@@ -284,11 +284,9 @@ class _Negotiation:
 
     def run(self) -> dns.tsig.Key:
         result = _within(self.peer.timeout, self._begin)
-        if result is None:
-            raise self.credential.too_slow(self.service, self.peer.timeout)
-        if isinstance(result, DnsError):
-            raise result
-        return self._agree(*result)
+        if isinstance(result, tuple):
+            return self._agree(*result)
+        raise result or self.credential.too_slow(self.service, self.peer.timeout)
 
     def _begin(self) -> tuple[Any, bytes | None] | DnsError:
         """A context and its first token, or what has gone wrong. Here alone, Kerberos servers are asked."""

@@ -32,15 +32,15 @@ def join(children: Iterable[Child], between: str = "") -> Safe:
     return Safe(escape(between, quote=True).join(map(text, children)))
 
 
-def tag(name: str, /, *children: Child, **attributes: Child | bool) -> Safe:
+def tag(element: str, /, *children: Child, **attributes: Child | bool) -> Safe:
     """An element.  Attributes: `class_` is class, `data_value` is data-value; None and False are left out."""
-    words = [name]
+    words = [element]
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         attribute = key.rstrip("_").replace("_", "-")
         words.append(attribute if value is True else f'{attribute}="{escape(str(value), quote=True)}"')
     opening = f"<{' '.join(words)}>"
-    if name in _VOID:
-        return Safe(opening if name in ("meta", "link", "input") else f"{opening[:-1]}/>")
-    return Safe(f"{opening}{join(children)}</{name}>")
+    if element in _VOID:
+        return Safe(opening if element in ("meta", "link", "input") else f"{opening[:-1]}/>")
+    return Safe(f"{opening}{join(children)}</{element}>")

@@ -33,7 +33,7 @@ class Release:
 
     def fit(self, build: int, kind: str, editions: Collection[str]) -> tuple[int, ...] | None:
         """How closely a machine fits, None when it doesn't; a larger one is closer: by edition, then by build."""
-        low = int(self.builds.rstrip("+").split("|")[0])
+        low = int(self.builds.rstrip("+").partition("|")[0])
         exact = not self.builds.endswith("+")
         fits = str(build) in self.builds.split("|") if exact else build >= low
         if kind != self.kind or not fits or (self.editions and not self.editions & set(editions)):

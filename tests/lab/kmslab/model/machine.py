@@ -72,6 +72,30 @@ class License:
 
 
 @dataclass
+class Count:
+    """What a KMS host remembers of the clients of one of its keys."""
+
+    cache: dict[str, int] = field(default_factory=dict)
+    """CMID -> minute of its last request."""
+    asked: bool = False
+    """Whether a request has come since the service started."""
+    highest_threshold: int = 0
+    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KMS_COUNTERS, 0))
+
+
+@dataclass
+class ClientState:
+    """What a KMS client remembers: the discovered host, the intervals it was told, when it tries next."""
+
+    discovered: tuple[str, int, str] | None = None
+    """(name, port, address)"""
+    last_host: str | None = None
+    activation_interval: int = codes.ACTIVATION_INTERVAL
+    renewal_interval: int = codes.RENEWAL_INTERVAL
+    next_try: int | None = None
+
+
+@dataclass
 class Product:
     """One licence (SKU) on a machine; one Windows licence has a key, more only by the estate's extra_products."""
 
@@ -97,9 +121,9 @@ class Product:
     """Of an Office licence: its product, or the group of its KMS host keys."""
     leftover: bool = False
     """It came with the estate file beside the edition's own licences; a new key does not take its key away."""
-    count: Count = field(default_factory=lambda: Count())
+    count: Count = field(default_factory=Count)
     """Of an Office KMS host licence; that of the Windows one is in the machine's HostState."""
-    client: ClientState = field(default_factory=lambda: ClientState())
+    client: ClientState = field(default_factory=ClientState)
     """Of an Office client licence; that of the Windows one is the machine's."""
 
     @property
@@ -172,18 +196,6 @@ class HostConfig:
 
 
 @dataclass
-class Count:
-    """What a KMS host remembers of the clients of one of its keys."""
-
-    cache: dict[str, int] = field(default_factory=dict)
-    """CMID -> minute of its last request."""
-    asked: bool = False
-    """Whether a request has come since the service started."""
-    highest_threshold: int = 0
-    counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KMS_COUNTERS, 0))
-
-
-@dataclass
 class HostState:
     """What a KMS host has in force and remembers; `count` is that of its Windows key."""
 
@@ -192,18 +204,6 @@ class HostState:
     published: dict[str, str] = field(default_factory=dict)
     """Zone -> the SRV data that this host registered there."""
     republish_at: int | None = None
-
-
-@dataclass
-class ClientState:
-    """What a KMS client remembers: the discovered host, the intervals it was told, when it tries next."""
-
-    discovered: tuple[str, int, str] | None = None
-    """(name, port, address)"""
-    last_host: str | None = None
-    activation_interval: int = codes.ACTIVATION_INTERVAL
-    renewal_interval: int = codes.RENEWAL_INTERVAL
-    next_try: int | None = None
 
 
 class Machine:

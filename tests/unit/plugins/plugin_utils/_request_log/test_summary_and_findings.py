@@ -69,7 +69,9 @@ def judge(
     ],
 )
 def test_names_of_one_machine(one: str, other: str, same: bool) -> None:
-    assert summary.same_name(one, other) is summary.same_name(other, one) is same
+    assert summary.same_name(one, other) is same
+    left, right = other, one
+    assert summary.same_name(left, right) is same
 
 
 def test_clients_are_told_apart_by_their_ids() -> None:
