@@ -112,7 +112,7 @@ RULES: dict[str, Rule] = {
         "SkipRearm of {subject} is 1: a rearm does nothing, and machines made from the same image share a client "
         "machine ID, which a KMS host counts once.",
         "Set SkipRearm below SoftwareProtectionPlatform in the registry to 0, also in the answer file of the image; "
-        "then rearm the machines with the same ID (slmgr.vbs /rearm does it) and restart them.",
+        "then rearm the machines with the same ID (the module rearm does it) and restart them.",
     ),
     "user_operations": Rule(
         WARNING,
