@@ -9,7 +9,7 @@ PYTHON_BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 
-STAGES := lint unit lab system dns programs sanity docs build
+STAGES := lint unit lab system dns auth programs sanity docs build
 
 .DEFAULT_GOAL := help
 .PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores
@@ -40,6 +40,7 @@ unit: tree ## unit tests and scripted protocol exchanges
 lab: tree ## the simulated estate's own tests
 system: tree ## real ansible-playbook runs over the simulated estate, by both connection plugins
 dns: tree ## srv_record against real DNS servers (root: installs them by apt)
+auth: tree ## every way to log on, by both connection plugins, with a real KDC (root: installs it by apt)
 programs: tree ## against a directory server and a browser (root: installs them by apt)
 sanity: tree ## ansible-test sanity, every test of the current ansible-core
 docs: tree ## module, role and changelog documentation

@@ -24,6 +24,7 @@ from kmslab.control import Exchange, Lab
 from .cells import AUTHORITY, CERTIFICATE, KEY, Cell, cells
 from .site import HOST, Site
 
+PASSED, NOT_SUPPORTED, FAILED = "passed", "not supported", "failed"
 READ, WRITE, AGAIN = "read", "write", "write again"
 _LASTING = {"ignore_unreachable": True, "ignore_errors": True}
 TASKS: Sequence[Mapping[str, Any]] = (
@@ -32,6 +33,25 @@ TASKS: Sequence[Mapping[str, Any]] = (
     {"name": AGAIN, "winops.kms.client": {"host_caching": False}, **_LASTING},
 )
 _FORKS = "16"
+PAGE = """..
+  Copyright (c) 2026, the winops.kms authors
+  GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+  SPDX-License-Identifier: GPL-3.0-or-later
+
+.. _ansible_collections.winops.kms.docsite.authentication_table:
+
+Ways to log on
+==============
+
+Which authentication works by which connection plugin, on which listener of WinRM, and with which setting of message
+encryption (``ansible_winrm_message_encryption``, ``ansible_psrp_message_encryption``).
+
+This table is the output of a program, ``tests/authentication/run.py``, which tries each cell by a playbook that reads,
+writes, and writes again without a change.  It does so against the lab, not against Windows: a simulated host that takes
+log-ons by the acceptor of pyspnego, with the tickets of a real MIT KDC, demands encrypted messages by HTTP, and log-ons
+that are bound to the TLS channel by HTTPS.  No run of it opened a shell or a runspace.
+
+"""
 
 
 @dataclass(frozen=True)
@@ -104,9 +124,9 @@ def _judge(lab: Lab, cell: Cell, run: Run, core: str) -> Outcome:
     seen = lab.requests(cell.machine)
     problem = _refusal(cell, results, seen) if cell.reason else _work(results, seen, host_caching=state)
     if problem:
-        verdict, why = "failed", problem
+        verdict, why = FAILED, problem
     else:
-        verdict, why = ("not supported", cell.reason) if cell.reason else ("passed", "")
+        verdict, why = (NOT_SUPPORTED, cell.reason) if cell.reason else (PASSED, "")
     return Outcome(core, cell.row.plugin, cell.row.name, cell.column.name, verdict, why)
 
 
@@ -147,11 +167,14 @@ def collect() -> list[Outcome]:
 
 
 def table(outcomes: Iterable[Outcome]) -> str:
-    """The table as reStructuredText; the reasons stand below it, once each."""
+    """The table as reStructuredText; the reasons stand below it, once each.
+
+    Releases of ansible-core with the same row share it.
+    """
     rows: dict[tuple[str, str, str], dict[str, Outcome]] = {}
     columns: list[str] = []
     for outcome in outcomes:
-        rows.setdefault((outcome.core, outcome.plugin, outcome.method), {})[outcome.column] = outcome
+        rows.setdefault((outcome.plugin, outcome.method, outcome.core), {})[outcome.column] = outcome
         if outcome.column not in columns:
             columns.append(outcome.column)
     reasons: list[str] = []
@@ -161,18 +184,26 @@ def table(outcomes: Iterable[Outcome]) -> str:
             return outcome.state
         if outcome.why not in reasons:
             reasons.append(outcome.why)
-        return f"{outcome.state} ({reasons.index(outcome.why) + 1})"
+        return f"{'no' if outcome.state == NOT_SUPPORTED else outcome.state} ({reasons.index(outcome.why) + 1})"
 
-    head = ["ansible-core", "connection", "authentication", *columns]
-    body = [[*key, *(text(found[column]) for column in columns)] for key, found in rows.items()]
+    shared: dict[tuple[str, ...], list[str]] = {}
+    for (plugin, method, core), found in rows.items():
+        shared.setdefault((plugin, method, *(text(found[column]) for column in columns)), []).append(core)
+    head = ["connection", "authentication", "ansible-core", *columns]
+    body = [[words[0], words[1], ", ".join(cores), *words[2:]] for words, cores in shared.items()]
     widths = [max(len(line[number]) for line in [head, *body]) for number in range(len(head))]
     rule = "  ".join("=" * width for width in widths)
 
     def line(words: Sequence[str]) -> str:
         return "  ".join(word.ljust(width) for word, width in zip(words, widths, strict=True)).rstrip()
 
-    notes = [f"({number}) {reason}" for number, reason in enumerate(reasons, 1)]
-    return "\n".join([rule, line(head), rule, *map(line, body), rule, "", *notes, ""])
+    notes = [f"({number}) not supported: {reason}" for number, reason in enumerate(reasons, 1)]
+    return "\n".join([rule, line(head), rule, *map(line, body), rule, "", "\n\n".join(notes), ""])
+
+
+def page(outcomes: Iterable[Outcome]) -> str:
+    """The table as a page of the documentation."""
+    return PAGE + table(outcomes)
 
 
 def as_json(outcomes: Iterable[Outcome]) -> str:

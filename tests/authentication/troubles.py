@@ -45,7 +45,7 @@ class Trouble:
 
 _KINIT = {"ansible_winrm_kinit_env_vars": ["KRB5_CONFIG"]}
 #: What a trouble means -> variables of it by plugin.
-_BY = {
+_BY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "basic": ({"ansible_winrm_transport": "basic"}, {"ansible_psrp_auth": "basic"}),
     "ntlm": ({"ansible_winrm_transport": "ntlm"}, {"ansible_psrp_auth": "ntlm"}),
     "credssp": ({"ansible_winrm_transport": "credssp"}, {"ansible_psrp_auth": "credssp"}),
@@ -188,14 +188,14 @@ _ROWS: tuple[tuple[str, str, tuple[str, ...], Mapping[str, Any], Says], ...] = (
         "https",
         ("ntlm", "http"),
         LOCAL,
-        ("dropped", "one for HTTPS", tuple(f"{name}: https" for name in _SCHEME)),
+        ("dropped", "one for HTTPS", (f"{_SCHEME[0]}: https", f"{_SCHEME[1]}: https")),
     ),
     (
         "TLS to a port without",
         "https",
         ("ntlm",),
         {**LOCAL, "ansible_port": HTTP_PORT},
-        ("does not speak TLS", tuple(f"{name}: http" for name in _SCHEME)),
+        ("does not speak TLS", (f"{_SCHEME[0]}: http", f"{_SCHEME[1]}: http")),
     ),
     (
         "log-on not bound to its TLS channel",

@@ -16,18 +16,25 @@ from .errors import StageError
 from .runner import Job
 from .tree import ROOT, VENV_BIN
 
-_REQUIREMENTS = ROOT / "requirements" / "gssapi.txt"
-# gssapi comes as source alone. It is compiled against the headers of the Python that the virtual environment is of.
+# Python libraries that come as source alone: their requirement file -> the modules in it. They are compiled against the
+# headers of the Python that the virtual environment is of.
+_BUILT = {"gssapi": ("gssapi",), "kerberos": ("gssapi", "krb5", "kerberos")}
 _BUILD_PACKAGES = ("gcc", "libc6-dev", "libkrb5-dev", "python3-dev")
 
 
 @dataclass(frozen=True)
 class Needs:
-    """packages: Debian's. gssapi: the Python library. root: no other user can run it."""
+    """packages: Debian's. gssapi, kerberos: the requirement file of that name. root: no other user can run it."""
 
     packages: tuple[str, ...]
     gssapi: bool = False
     root: bool = False
+    kerberos: bool = False
+
+    @property
+    def built(self) -> tuple[str, ...]:
+        """The requirement files of what is built from source."""
+        return tuple(name for name in _BUILT if getattr(self, name))
 
 
 def provide(job: Job, needs: Mapping[str, Needs]) -> dict[str, str]:
@@ -35,14 +42,15 @@ def provide(job: Job, needs: Mapping[str, Needs]) -> dict[str, str]:
 
     Returns what still can't be run here -> why; in CI that is a StageError.
     """
-    build = _BUILD_PACKAGES if any(one.gssapi for one in needs.values()) and not _has_gssapi() else ()
+    lacking = [name for name in _BUILT if any(name in one.built for one in needs.values()) and not _is_there(name)]
+    build = _BUILD_PACKAGES if lacking else ()
     packages = sorted({package for one in needs.values() for package in one.packages}.union(build))
     wanted = apt.missing(packages)
     if wanted and apt.may_install():
         apt.install(job, wanted)
         wanted = apt.missing(packages)
-    gssapi = not build or _install_gssapi(job)
-    left_out = {name: reason for name, one in needs.items() if (reason := _lacking(one, missing=wanted, gssapi=gssapi))}
+    failed = [name for name in lacking if not _install(job, name)]
+    left_out = {name: reason for name, one in needs.items() if (reason := _lacking(one, missing=wanted, failed=failed))}
     if left_out:
         reasons = "; ".join(f"{name} ({reason})" for name, reason in left_out.items())
         if os.environ.get("CI"):
@@ -51,25 +59,26 @@ def provide(job: Job, needs: Mapping[str, Needs]) -> dict[str, str]:
     return left_out
 
 
-def _lacking(needs: Needs, *, missing: list[str], gssapi: bool) -> str:
+def _lacking(needs: Needs, *, missing: list[str], failed: list[str]) -> str:
     packages = [package for package in needs.packages if package in missing]
     if needs.root and os.geteuid() != 0:
         return "needs root"
     if packages:
         return f"apt install {' '.join(packages)}, or run as root"
-    if needs.gssapi and not gssapi:
-        return f"pip cannot build gssapi; apt install {' '.join(_BUILD_PACKAGES)}"
+    if set(needs.built) & set(failed):
+        return f"pip cannot build {' '.join(failed)}; apt install {' '.join(_BUILD_PACKAGES)}"
     return ""
 
 
-def _has_gssapi() -> bool:
-    answer = subprocess.run([VENV_BIN / "python", "-c", "import gssapi"], check=False, capture_output=True)
-    return answer.returncode == 0
+def _is_there(name: str) -> bool:
+    command = [str(VENV_BIN / "python"), "-c", f"import {', '.join(_BUILT[name])}"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
-def _install_gssapi(job: Job) -> bool:
+def _install(job: Job, name: str) -> bool:
+    path = ROOT / "requirements" / f"{name}.txt"
     try:
-        job.run(VENV_BIN / "python", "-m", "pip", "install", "-q", "--no-input", "-r", _REQUIREMENTS)
+        job.run(VENV_BIN / "python", "-m", "pip", "install", "-q", "--no-input", "-r", path)
     except StageError:
         return False
     return True

@@ -10,6 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
+from .authentication import auth
 from .dns_servers import dns
 from .errors import StageError
 from .matrix import cores
@@ -30,6 +31,7 @@ TYPED_FOLDERS = (
     "tests/dns_servers",
     "tests/directory",
     "tests/browser",
+    "tests/authentication",
 )
 # Tests of the lab -> what they need.
 LAB_CLIENTS = {"tests/lab/tests/test_wsl_tools.py": Needs(("wsl", "curl", "libxml2-utils", "uuid-runtime"))}
@@ -168,6 +170,7 @@ STAGES = {
         Stage("lab", lab),
         Stage("system", system),
         Stage("dns", dns),
+        Stage("auth", auth),
         Stage("programs", programs),
         Stage("sanity", sanity),
         Stage("docs", docs),
