@@ -9,7 +9,9 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -174,16 +176,18 @@ class Ansible:
         if limit:
             command += ["--limit", limit]
         results = folder / "results.jsonl"
-        done = subprocess.run(
-            command,
-            cwd=inputs,
-            env={**_environment(folder), "RECORD_RESULTS_TO": str(results), **(environment or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        with _short_path(folder / "tmp") as temporary:
+            settings = {"TMPDIR": temporary, "RECORD_RESULTS_TO": str(results), **(environment or {})}
+            done = subprocess.run(
+                command,
+                cwd=inputs,
+                env={**_environment(folder), **settings},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+            )
         run = _read_run(done, folder, results)
         if expect is not None:
             _check(run, expect)
@@ -204,6 +208,15 @@ class Ansible:
 Play = Callable[..., Run]
 
 
+@contextmanager
+def _short_path(folder: Path) -> Iterator[str]:
+    """Another path of the folder: ansible-core 2.21 has a socket below TMPDIR, and a socket's path has 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="run-") as short:
+        link = Path(short, "tmp")
+        link.symlink_to(folder)
+        yield str(link)
+
+
 def _environment(folder: Path) -> dict[str, str]:
     """Only these settings of Ansible: those of the user and of the machine have no part in a test."""
     left_out = ("ANSIBLE_", "PYTHON", "PYTEST_")
@@ -212,7 +225,6 @@ def _environment(folder: Path) -> dict[str, str]:
     config.touch()
     return kept | {
         "LC_ALL": "C.UTF-8",
-        "TMPDIR": str(folder / "tmp"),
         "NO_PROXY": "127.0.0.1,localhost,::1",
         "ANSIBLE_CONFIG": str(config),
         "ANSIBLE_HOME": str(folder / "home"),

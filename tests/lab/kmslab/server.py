@@ -183,13 +183,11 @@ class LabServer:
             "ca_file": str((self.directory / "ca.pem").resolve()),
         }
         if self._own:
-            info["machine_ports"] = {
-                name: {
-                    scheme: await server.start(context=self._tls if scheme == "https" else None)
-                    for scheme, server in servers.items()
-                }
-                for name, servers in self._own.items()
-            }
+            ports: dict[str, dict[str, int]] = {name: {} for name in self._own}
+            for name, servers in self._own.items():
+                for scheme, server in servers.items():
+                    ports[name][scheme] = await server.start(context=self._tls if scheme == "https" else None)
+            info["machine_ports"] = ports
         inventory = yaml.dump(
             build_inventory(self.estate, info), Dumper=_NoAliases, sort_keys=False, allow_unicode=True, width=120
         )

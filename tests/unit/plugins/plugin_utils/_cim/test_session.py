@@ -295,8 +295,9 @@ def test_get() -> None:
     assert dict(session.get(SERVICE, {"Name": "n"})) == {"Name": "n"}
     assert (transport.actions, transport.selectors()) == (["Get"], {"Name": "n"})
     assert transport.header("w:ResourceURI") == SERVICE.uri
-    assert transport.sent[0].find("s:Body", NS) is not None
-    assert len(transport.sent[0].find("s:Body", NS) or ()) == 0
+    body = transport.sent[0].find("s:Body", NS)
+    assert body is not None
+    assert len(body) == 0
 
 
 def test_get_without_instance() -> None:
