@@ -19,10 +19,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
 from ..._cim.envelope import wql_quote
-from ..._cim.errors import CimAccessDenied, CimFault, CimInvalidClass, CimMethodError
+from ..._cim.errors import CimFault, CimInvalidClass
 from ..._cim.schema import CimClass
 from ..._cim.session import CimSession
-from ..errors import AmbiguousProduct, InvalidOption, LicensingError
+from ..errors import AmbiguousProduct, InvalidOption
 from ..goals import edition_ids
 from ..reading import FIREWALL_RULE, Reader, Scope, State
 from ..state import (
@@ -337,7 +337,7 @@ class _Machine:
                 **_of_product(product),
             )
         asked_at = self._now()
-        system = self._system()
+        system = self._optional("the operating system", self._system) or dict.fromkeys(_SYSTEM.fields)
         midway = asked_at + (self._now() - asked_at) / 2
         time = _aware(system["LocalDateTime"])
         build = int(system["BuildNumber"]) if str(system["BuildNumber"]).isdigit() else state.service.build
@@ -379,22 +379,18 @@ class _Machine:
         )
 
     def _optional(self, what: str, read: Callable[[], _T]) -> _T | None:
-        """Something that not every Windows has, or not every account may read."""
+        """What not every Windows has or every account may read: trouble with it is none of the task."""
         try:
             return read()
         except CimInvalidClass:
             return None
-        except (CimAccessDenied, CimMethodError):
+        except CimFault:
             self._not_read.append(what)
             return None
 
     def _system(self) -> dict[str, Any]:
         found = self._session.query(_SYSTEM, list(_SYSTEM.fields))
-        if not found:
-            raise LicensingError(
-                "the host has no instance of Win32_OperatingSystem", remedy="Check that its WMI is not damaged"
-            )
-        return {name: found[0].get(name) for name in _SYSTEM.fields}
+        return {name: found[0].get(name) for name in _SYSTEM.fields} if found else {}
 
     def _services(self) -> dict[str, str]:
         names = " OR ".join(f"Name={wql_quote(name)}" for name in ("sppsvc", "W32Time"))

@@ -21,7 +21,6 @@ from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import (
 )
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.schema import CimClass, Instance, Value
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.session import CimSession, MethodTarget
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.errors import LicensingError
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.preflight.facts import Facts, read_facts
 from ansible_collections.winops.kms.plugins.plugin_utils._licensing.reading import Scope
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._licensing.fake_windows import (
@@ -218,11 +217,19 @@ def test_another_fault_of_the_licensing_service_is_one() -> None:
         read(machine, "client")
 
 
-def test_a_machine_without_an_operating_system_has_a_damaged_wmi() -> None:
+def test_a_machine_without_an_operating_system_is_known_by_its_licence() -> None:
     machine = Machine()
     machine.rows["Win32_OperatingSystem"] = []
-    with pytest.raises(LicensingError, match="Win32_OperatingSystem"):
-        read(machine)
+    facts = read(machine)
+    assert (facts.name, facts.build, facts.time, facts.not_read) == ("this machine", 20348, None, ())
+
+
+def test_a_fault_that_no_windows_should_give_hides_only_what_it_is_about() -> None:
+    machine = Machine()
+    machine.rows["Win32_OperatingSystem"] = raising(CimFault, code=0x80041024)
+    facts = read(machine)
+    assert facts.not_read == ("the operating system",)
+    assert facts.services
 
 
 @pytest.mark.parametrize(
