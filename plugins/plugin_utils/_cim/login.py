@@ -50,6 +50,7 @@ _KINIT_TEXTS: tuple[tuple[str, int], ...] = (
     (r"malformed", -1765328250),
 )
 
+_TRY = "Try `kinit {user}`, `klist` and `kvno {service}` as the user and with the KRB5CCNAME that Ansible runs with."
 _CLOCK = "Set the clocks of this machine and of the domain controllers right by NTP: they may differ by five minutes."
 _PASSWORD = "Check ansible_user and ansible_password."
 _GET_TICKET = (
@@ -255,7 +256,8 @@ class Login:
         text = found.text.format(**names) if found else f"error {code}"
         remedy = _KERBEROS_REMEDIES.get(found.name) if found else None
         if remedy is None:
-            remedy = "Try `kinit` and `kvno {service}` on this machine." if found is None else _account(found.remedy)
+            # Those that are about the other options of DNS modules don't fit.
+            remedy = found.remedy if found and "gss_" not in found.remedy else _TRY
         return f"Logging in by Kerberos failed: {text}. {remedy.format(**names)}"
 
     def kinit(self, text: str) -> str:
@@ -324,13 +326,6 @@ class Login:
     def other_port(self) -> str:
         """The host hung up on a plain request before it answered any."""
         return f"If the port is one for HTTPS (normally 5986), set {self.variables.scheme}: https."
-
-
-def _account(remedy: str) -> str:
-    """A remedy in the words of a connection's variables."""
-    for name, variable in (("gss_principal", "ansible_user"), ("gss_password", "ansible_password")):
-        remedy = remedy.replace(name, variable)
-    return remedy
 
 
 def first_line(exc: Exception) -> str:

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader
 
@@ -258,7 +258,23 @@ def test_only_a_refused_log_on_is_tried_another_way(error: CimTransportError) ->
     assert other.sent == 0
 
 
-def test_when_every_way_is_refused_the_last_refusal_is_told() -> None:
-    choices: list[Transport] = [_Choice(CimAuthenticationError(name)) for name in ("first", "last")]
-    with pytest.raises(CimAuthenticationError, match="last"):
+def test_when_every_way_is_refused_all_refusals_are_told() -> None:
+    choices: list[Transport] = [_Choice(CimAuthenticationError(f"{name}.")) for name in ("first", "second", "last")]
+    with pytest.raises(CimAuthenticationError, match=r"last\. Tried before: first\. second\."):
         _FirstThatLogsOn(choices).send(b"", timeout=1)
+
+
+def test_kinit_that_fails_is_a_refused_log_on_without_what_kinit_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = connect("winrm", user="admin@CORP.EXAMPLE", transport="kerberos", port=5985)
+
+    def fail(user: str, password: str) -> None:
+        raise AnsibleConnectionFailure(
+            f"Kerberos auth failure for principal {user}: kinit: Password incorrect {password}"
+        )
+
+    monkeypatch.setattr(connection, "_kerb_auth", fail)
+    with pytest.raises(CimAuthenticationError) as caught:
+        make_client(connection)
+    assert "password or key of admin@CORP.EXAMPLE is wrong" in str(caught.value)
+    assert str(caught.value).startswith("http://win.example:5985/wsman: ")
+    assert PASSWORD not in f"{caught.value!s} {caught.value.__cause__!s}"

@@ -18,6 +18,7 @@ from typing import Any
 import pypsrp.wsman
 import pytest
 import winrm.protocol
+import winrm.transport
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -412,6 +413,41 @@ def test_missing_library_is_named(make: Make) -> None:
     transport = make("http://127.0.0.1:1/wsman")
     transport._make_client = missing
     assert "requests_ntlm is missing" in str(failure(transport))
+
+
+@pytest.mark.parametrize(
+    ("method", "flag", "package"),
+    [
+        ("kerberos", "HAVE_KERBEROS", "pykerberos"),
+        ("credssp", "HAVE_CREDSSP", "requests-credssp"),
+        ("ntlm", "HAVE_NTLM", "requests_ntlm"),
+    ],
+)
+def test_pywinrm_without_the_library_of_a_method(
+    method: Any, flag: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winrm.transport, flag, False)
+    url = "http://127.0.0.1:1/wsman"
+    protocol = winrm.protocol.Protocol(url, transport=method, username="admin", password=SECRET)
+    error = failure(PywinrmTransport(lambda: protocol, url))
+    assert f"pip install {package}." in str(error)
+    assert not isinstance(error, CimAuthenticationError)
+
+
+@pytest.mark.parametrize("options", [{"auth": "certificate"}, {"auth": "certificate", "certificate_pem": "/nowhere"}])
+def test_what_the_library_refuses_before_anything_is_sent(options: dict[str, Any]) -> None:
+    made = pypsrp.wsman.WSMan("127.0.0.1", port=1, username="admin", password=SECRET, **options)
+    error = failure(PypsrpTransport(lambda: made, "https://127.0.0.1:1/wsman"))
+    assert isinstance(error, CimTransportError) and not error.sent
+    assert "cannot be set up by pypsrp: For certificate auth" in str(error)
+
+
+def test_a_port_that_hangs_up_may_speak_tls(make: Make, server: Server) -> None:
+    server.behaviours = [drop, reply(200, ANSWER), drop]
+    assert "set ansible_" in str(failure(make(server.url())))
+    transport = make(server.url())
+    transport.send(REQUEST, timeout=5)
+    assert "set ansible_" not in str(failure(transport)), "it has answered before"
 
 
 def test_login_libraries_are_told_by_their_package(make: Make) -> None:
