@@ -161,13 +161,19 @@ def setting_goal(setting: Setting, wanted: Any, *, on_product: bool = False, rea
         holder = state.product if on_product or read_product else state.service
         return setting.read(holder) if holder is not None else None
 
+    def met(state: State) -> bool:
+        shown = current(state)
+        # A product without a setting of its own may show that of the machine.
+        inherited = on_product and wanted is None and setting.same(shown, setting.read(state.service))
+        return inherited or setting.same(shown, wanted)
+
     method, parameters = setting.call(wanted)
     call = product_call if on_product else service_call
     return Goal(
         setting=setting.option,
         wanted=wanted,
         read=current,
-        met=lambda state: setting.same(current(state), wanted),
+        met=met,
         operations=(call(method, parameters),),
         of_product=on_product or read_product,
         restart=setting.restart,

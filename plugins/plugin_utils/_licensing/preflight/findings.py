@@ -578,6 +578,8 @@ def _pointer(facts: Facts, wish: Wish) -> Iterator[_Raised]:
         return
     wished = bool(wish.server or wish.discover)
     own = facts.product_kms_server if not (wish.of_product and wished) else None
+    if _same_name(own, facts.machine_kms_server):
+        own = None  # A product without a setting of its own may show that of the machine.
     override = own or facts.application_kms_server
     if override and wished and not _same_name(override, wish.server):
         whose = "the product" if own else "the application"

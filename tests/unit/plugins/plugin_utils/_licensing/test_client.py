@@ -362,6 +362,15 @@ def test_machines_of_other_channels_can_be_left_alone(
         assert not outcome.changed
 
 
+def test_what_a_product_shows_of_the_machine_is_nothing_of_its_own() -> None:
+    windows = FakeWindows(keyed_client(KeyManagementServiceMachine="kms01", KeyManagementServicePort=1789))
+    windows.service.update(KeyManagementServiceMachine="kms01", KeyManagementServicePort=1789)
+    assert not configure(windows, activation_id=CLIENT_ID, discover=True).changed
+    windows.find(CLIENT_ID)["KeyManagementServiceMachine"] = "kms02"
+    assert configure(windows, activation_id=CLIENT_ID, discover=True).changed
+    assert windows.methods == ["ClearKeyManagementServiceMachine"]
+
+
 def test_an_activation_of_a_host_key_is_not_spent_by_a_client_task() -> None:
     windows = FakeWindows({**keyed_host(), "LicenseStatus": 5})
     with pytest.raises(LicensingError, match="uses up an activation of its host key"):
