@@ -183,6 +183,7 @@ RAISED = [
 ]  # fmt: skip
 
 SILENT = [
+    Case("setting_overridden", CLIENT, {"product_kms_server": "old", "machine_kms_server": "old."}, {"discover": True}),
     Case("evaluation_edition", HOST, {"editions": ("ServerDatacenter",), "sku": 8}),
     Case("sppsvc_disabled", HOST, {"services": {"sppsvc": "Manual"}}),
     Case("clock_wrong", HOST, {"clock_difference_seconds": 4 * HOUR}),
