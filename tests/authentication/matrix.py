@@ -94,6 +94,7 @@ def run_hosts(
     tasks: Sequence[Mapping[str, Any]],
     *,
     environment: Mapping[str, str] | None = None,
+    verbosity: int = 0,
 ) -> Run:
     """One ansible-playbook run over hosts with variables of their own."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def run_hosts(
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
     ansible = Ansible(site.strict, folder, inventory=inventory)
     given = {**site.environment, "ANSIBLE_FORKS": _FORKS, **(environment or {})}
-    return ansible.play(tasks, hosts="all", environment=given, expect=None)
+    return ansible.play(tasks, hosts="all", environment=given, verbosity=verbosity, expect=None)
 
 
 def fill(site: Site, folder: Path) -> list[Outcome]:

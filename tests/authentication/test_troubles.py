@@ -16,7 +16,7 @@ from ansible_collections.winops.kms.tests.system.harness import Run
 
 from .matrix import host_variables, run_hosts
 from .relay import Relay
-from .site import DOMAIN_PASSWORD, LOCAL, Site
+from .site import ALICE, DOMAIN_PASSWORD, LOCAL, Site
 from .troubles import (
     FOREIGN_AUTHORITY,
     FOREIGN_CERTIFICATE,
@@ -29,6 +29,15 @@ from .troubles import (
 )
 
 TASK = [{"name": "try", "winops.kms.client": {"host_caching": False}, "ignore_unreachable": True}]
+#: A log-on that works, by a ticket that the plugin gets with a password.
+KINIT = {
+    "ansible_connection": "winrm",
+    "ansible_winrm_path": "/spare/wsman",
+    "ansible_user": ALICE,
+    "ansible_password": DOMAIN_PASSWORD,
+    "ansible_winrm_transport": "kerberos",
+    "ansible_winrm_kinit_env_vars": ["KRB5_CONFIG"],
+}
 SECRETS = (WRONG, DOMAIN_PASSWORD, LOCAL["ansible_password"])
 
 
@@ -113,3 +122,20 @@ def test_the_relay_itself_lets_everything_through(site: Site, relay_files: Path,
         }
         run = run_hosts(site, tmp_path, hosts, TASK)
     assert run.changed("spare"), run.output
+
+
+def test_the_most_verbose_output_and_what_is_left_behind_hold_no_secret(site: Site, tmp_path: Path) -> None:
+    hosts = {
+        trouble.machine: host_variables(
+            site, lax=False, path=trouble.machine, scheme=trouble.scheme, variables=trouble.all_variables
+        )
+        for trouble in TROUBLES
+        if trouble.name.startswith("wrong password")
+    }
+    hosts["spare"] = {**next(iter(hosts.values())), **KINIT}
+    run = run_hosts(site, tmp_path, hosts, TASK, verbosity=5)
+    assert {run.outcome(name) for name in hosts} == {"ok"}, "the last one works; the others' failures are ignored"
+    assert not run.result("spare").get("unreachable"), run.result("spare")
+    texts = {"output": run.output, **{str(path): text for path, text in run.left_behind()}}
+    leaks = [(name, secret) for name, text in texts.items() for secret in SECRETS if secret in text]
+    assert not leaks

@@ -23,6 +23,7 @@ __all__ = ["PYPSRP", "PYWINRM", "Login", "Variables", "chain", "first_line"]
 _LOGIN_PACKAGES = ("spnego", "requests_ntlm", "requests_kerberos", "winrm.vendor", "requests_credssp", "gssapi", "krb5")
 
 _KERBEROS_CODE = re.compile(r"(?<!\d)-17653\d{5}(?!\d)")
+# Authentication method -> names of HTTP's schemes that serve it.
 _SCHEMES = {"certificate": "", "kerberos": "negotiate kerberos", "ntlm": "negotiate ntlm"}
 # Status of a log-on (MS-ERREF), which CredSSP reports -> what it means.
 _LOGON_STATUS = {
@@ -132,7 +133,7 @@ PYPSRP = Variables(
     packages={"kerberos": "gssapi krb5", "negotiate": "gssapi krb5", "credssp": "requests-credssp"},
 )
 _BUILT_FROM_SOURCE = (
-    " It is built from source, with gcc and the headers of Python and of MIT Kerberos (Debian: python3-dev "
+    " This is built from source, with gcc and the headers of Python and of MIT Kerberos (Debian: python3-dev "
     "libkrb5-dev, Red Hat: python3-devel krb5-devel)."
 )
 
@@ -162,14 +163,16 @@ class Login:
         packages = self.variables.packages.get(self.method, name or "the library of the connection plugin")
         source = _BUILT_FROM_SOURCE if self.method in ("kerberos", "negotiate") else ""
         method = f" for the authentication method {self.method}" if self.method else ""
+        names = [name] if name else packages.split()
+        missing = f"package {names[0]} is" if len(names) == 1 else f"packages {' and '.join(names)} are"
         return (
-            f"The Python package {name or packages} is missing on the controller{method}. Install it for the Python "
-            f"that runs Ansible: pip install {packages}.{source}"
+            f"The Python {missing} missing on the controller{method}. Install for the Python that runs Ansible: pip "
+            f"install {packages}.{source}"
         )
 
     def refused(self, offered: Iterable[str]) -> str:
         """The host answered 401, and offers these methods."""
-        names = list(offered)
+        names = ["certificates" if "secprofile/https/mutual" in name else name for name in offered]
         by = f" by {self.method}" if self.method else ""
         text = f"The host refuses the credentials of {self.who}{by}, or that way to log on."
         if names:
@@ -202,13 +205,13 @@ class Login:
                 "that the account may log on there over the network."
             )
         else:
-            yield "Check user, password and authentication method."
+            yield f"Check ansible_user, ansible_password and {self.variables.method}."
         if self.method == "basic":
             yield "Basic takes accounts of the machine itself, none of a domain."
         elif self.secure and self.method in ("ntlm", "negotiate", "kerberos"):
             yield (
-                "If they are right: something between here and the host may end TLS and begin it anew, so that the "
-                "log-in is not bound to the host's own certificate."
+                "If they are right, the log-in may not be bound to the host's own certificate: something between here "
+                f"and the host ends TLS and begins it anew, or {self.variables.cbt} is false."
             )
 
     def failure(self, exc: Exception) -> str | None:
@@ -280,7 +283,7 @@ class Login:
         failed = "TLS could not be set up"
         for link in chain(exc):
             if isinstance(link, ssl.SSLCertVerificationError):
-                return f"{failed}: {link.verify_message}. {self._distrust(link.verify_code)}"
+                return f"{failed}: {link.verify_message.rstrip('.')}. {self._distrust(link.verify_code)}"
             if isinstance(link, ssl.SSLError):
                 return f"{failed}: {self._broken_off(link)}"
         return f"{failed}. Check the certificate, the CA file and that the port speaks HTTPS."

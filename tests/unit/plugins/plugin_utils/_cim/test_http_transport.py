@@ -412,7 +412,7 @@ def test_missing_library_is_named(make: Make) -> None:
 
     transport = make("http://127.0.0.1:1/wsman")
     transport._make_client = missing
-    assert "requests_ntlm is missing" in str(failure(transport))
+    assert "package requests_ntlm is missing" in str(failure(transport))
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_an_exception_of_any_other_package_is_none_of_these() -> None:
 @pytest.mark.parametrize(
     ("login", "offered", "says", "never"),
     [
-        (Login(PYWINRM, "basic", "a"), WINDOWS, ["not how this host", "ansible_winrm_transport"], ["Check user"]),
+        (Login(PYWINRM, "basic", "a"), WINDOWS, ["not how this host", "ansible_winrm_transport"], ["ansible_password"]),
         (Login(PYPSRP, "basic", "a"), (*WINDOWS, "Basic"), ["not encrypted", "ansible_psrp_protocol: https"], []),
         (Login(PYPSRP, "basic", "a", secure=True), ("Basic",), ["none of a domain"], ["not encrypted"]),
         (
@@ -135,11 +135,16 @@ def test_an_exception_of_any_other_package_is_none_of_these() -> None:
             ["not encrypted", "ansible_winrm_message_encryption: auto"],
             ["TLS and"],
         ),
-        (Login(PYWINRM, "ntlm", "a", sealed=True), WINDOWS, ["user, password"], ["not encrypted", "certificate"]),
+        (
+            Login(PYWINRM, "ntlm", "a", sealed=True),
+            WINDOWS,
+            ["ansible_user, ansible_password and ansible_winrm_transport"],
+            ["not encrypted", "certificate"],
+        ),
         (Login(PYWINRM, "ntlm", "a", secure=True), WINDOWS, ["own certificate"], ["not encrypted"]),
         (Login(PYPSRP, "ntlm", "a", sealed=True), ("CredSSP", "Basic"), ["not how this host"], []),
         (KERBEROS, WINDOWS, ["gave a ticket for HTTP/win01.lab.test"], ["own certificate"]),
-        (Login(PYWINRM, "certificate", secure=True), WINDOWS, ["mapped to an account"], ["Check user"]),
+        (Login(PYWINRM, "certificate", secure=True), WINDOWS, ["mapped to an account"], ["ansible_password"]),
         (Login(PYWINRM, "certificate"), WINDOWS, ["needs TLS", "ansible_winrm_scheme: https"], ["mapped"]),
         (Login(PYPSRP), (), ["refuses the credentials of the connection's user"], ["offers"]),
     ],
