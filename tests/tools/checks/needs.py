@@ -77,8 +77,9 @@ def _is_there(name: str) -> bool:
 
 def _install(job: Job, name: str) -> bool:
     path = ROOT / "requirements" / f"{name}.txt"
+    command = (VENV_BIN / "python", "-m", "pip", "install", "-q", "--no-input", "-r", path)
     try:
-        job.run(VENV_BIN / "python", "-m", "pip", "install", "-q", "--no-input", "-r", path)
+        job.run(*command, env={"CFLAGS": "-O0 -g0"})  # Three times as fast to compile.
     except StageError:
         return False
     return True
