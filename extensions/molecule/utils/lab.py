@@ -46,7 +46,11 @@ def start(directory: Path, estate: Path) -> str:
             return "runs already"
         with (directory / "lab.log").open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "kmslab", "--estate", str(estate), "--directory", str(directory)],
+                [
+                    *(sys.executable, "-m", "kmslab", "--estate", str(estate), "--directory", str(directory)),
+                    # testinfra and some other clients know no other path than /wsman.
+                    *("--machine-ports", ",".join(_names(estate, "machines"))),
+                ],
                 cwd=directory,
                 env={**os.environ, "PYTHONPATH": str(LAB)},
                 stdin=subprocess.DEVNULL,
@@ -87,8 +91,7 @@ def attach(directory: Path, estate: Path) -> Lab:
 
 def zones(estate: Path, lab: Lab) -> dict[str, Any]:
     """The records of all DNS zones."""
-    names = [zone["name"] for zone in yaml.safe_load(estate.read_text(encoding="utf-8"))["zones"]]
-    return {name: lab.zone(name) for name in names}
+    return {name: lab.zone(name) for name in _names(estate, "zones")}
 
 
 def remember(directory: Path, estate: Path) -> None:
@@ -96,6 +99,10 @@ def remember(directory: Path, estate: Path) -> None:
     lab = attach(directory, estate)
     lab.clear_requests()
     (directory / "zones.json").write_text(json.dumps(zones(estate, lab)), encoding="utf-8")
+
+
+def _names(estate: Path, kind: str) -> list[str]:
+    return [entry["name"] for entry in yaml.safe_load(estate.read_text(encoding="utf-8"))[kind]]
 
 
 @contextlib.contextmanager

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from kmslab.control import Lab
+from kmslab.control import Exchange
 
 
-def test_machines_were_only_read(lab: Lab) -> None:
-    requests = lab.requests()
-    assert requests, "nothing was asked at all"
-    written = [f"{one['machine']}: {one['method'] or one['action']}" for one in requests if one["kind"] != "read"]
+def test_machines_were_only_read(recorded: list[Exchange]) -> None:
+    assert recorded, "nothing was asked at all"
+    written = [f"{one['machine']}: {one['method'] or one['action']}" for one in recorded if one["kind"] != "read"]
     assert written == []
 
 
