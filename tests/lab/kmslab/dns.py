@@ -635,11 +635,11 @@ def _read_update(wire: bytes) -> tuple[list[_Rr], list[_Rr]]:
     parser = dns.wire.Parser(wire)
     _ignored, _ignored_2, zones, prerequisites, updates, _ignored_3 = parser.get_struct("!HHHHHH")
     for _ignored in range(zones):
-        parser.get_name(decompress=True)
+        dns.name.from_wire_parser(parser)
         parser.get_struct("!HH")
 
     def read() -> _Rr:
-        name = parser.get_name(decompress=True)
+        name = dns.name.from_wire_parser(parser)
         rdtype, rdclass, ttl, length = parser.get_struct("!HHIH")
         kind = dns.rdatatype.RdataType.make(rdtype)
         rdata = None

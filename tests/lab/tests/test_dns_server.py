@@ -114,7 +114,8 @@ def test_query(
 ) -> None:
     response = ask(server, name, rdtype, tcp=tcp)
     assert dns.rcode.to_text(response.rcode()) == rcode
-    assert [rdata.to_text() for rrset in response.answer for rdata in rrset] == answers
+    # dnspython before 2.9 compresses the name in an SRV record, so that its case is the question's.
+    assert [rdata.to_text().lower() for rrset in response.answer for rdata in rrset] == answers
     assert [dns.rdatatype.to_text(rrset.rdtype) for rrset in response.authority] == authority
     assert bool(response.flags & dns.flags.AA) == (rcode != "REFUSED")
     for rrset in response.authority:
