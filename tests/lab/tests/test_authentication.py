@@ -51,7 +51,7 @@ def strict_lab() -> Iterator[Lab]:
         yield running
 
 
-def pywinrm(lab: Lab, scheme: str, transport: str, **options: Any) -> Query:
+def pywinrm(lab: Lab, scheme: str, transport: Any, **options: Any) -> Query:
     given = {"username": USER, "password": PASSWORD, "ca_trust_path": lab.info["ca_file"], **options}
     protocol = Protocol(lab.endpoint(HOST, scheme=scheme), transport=transport, **given)
     return lambda query: winrm_query(protocol, query)
@@ -166,6 +166,6 @@ def test_the_keys_of_one_connection_are_of_no_use_on_another(strict_lab: Lab) ->
     protocol = Protocol(strict_lab.endpoint(HOST), transport="ntlm", username=USER, password=PASSWORD)
     winrm_query(protocol, SERVICE)
     # The connection is lost; pywinrm goes on with the old keys on a new one.
-    protocol.transport.session.close()
+    protocol.transport.build_session().close()
     with pytest.raises(Exception, match="400"):
         winrm_query(protocol, SERVICE)
