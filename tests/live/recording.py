@@ -414,7 +414,10 @@ def _compare_with_life(recording: Recording, exchanges: list[dict[str, Any]], sc
     conversation = runner.Conversation(exchanges)
     session = CimSession(conversation, sleep=lambda _seconds: None)
     for call in recording.calls:
-        found, error = _ending(lambda call=call: call.make(session, scrubber.data))  # type: ignore[misc]
+        try:
+            found, error = _ending(lambda call=call: call.make(session, scrubber.data))  # type: ignore[misc]
+        except AssertionError:
+            raise RecordingRefused(f"{recording.name}: scrubbing has changed the words of a request") from None
         if type(error) is not type(call.error) or getattr(error, "code", None) != getattr(call.error, "code", None):
             raise RecordingRefused(f"{recording.name}: a call ends differently once it is scrubbed")
         if scrubber.data(runner.plain(call.result)) != runner.plain(found):
@@ -443,6 +446,7 @@ def _add_endings(recording: Recording, script: dict[str, Any]) -> None:
         try:
             found, error = _ending(lambda call=call: runner.perform(session, call, results))  # type: ignore[misc]
         except AssertionError:
+            # Its text is the whole request.
             raise RecordingRefused(f"{recording.name}: a request is not the one that was recorded") from None
         results.append(found)
         if error is None:
