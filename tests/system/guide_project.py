@@ -217,7 +217,7 @@ def _inventory(lab: Lab, *, groups: bool) -> dict[str, Any]:
         "all": {"hosts": {f"{name}.{DOMAIN}": {**shared, **own} for name, own in found["hosts"].items()}}
     }
     if groups:
-        children = {
+        children: dict[str, Any] = {
             group: {"hosts": {f"{name}.{DOMAIN}": {} for name in content["hosts"]}}
             for group, content in found["children"].items()
         }
