@@ -9,7 +9,7 @@ PYTHON_BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 
-STAGES := lint unit lab system dns auth programs sanity docs build
+STAGES := lint unit lab system dns auth programs molecule sanity docs build
 
 .DEFAULT_GOAL := help
 .PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores
@@ -42,12 +42,14 @@ system: tree ## real ansible-playbook runs over the simulated estate, by both co
 dns: tree ## srv_record against real DNS servers (root: installs them by apt)
 auth: tree ## every way to log on, by both connection plugins, with a real KDC (root: installs it by apt)
 programs: tree ## against a directory server and a browser (root: installs them by apt)
+molecule: tree ## Molecule: all scenarios (TWICE=1: twice), or SCENARIO=name [CONNECTION=psrp] with all its output
+	@$(CHECKS) molecule $(SCENARIO) $(addprefix --connection=,$(CONNECTION)) $(if $(TWICE),--twice)
 sanity: tree ## ansible-test sanity, every test of the current ansible-core
 docs: tree ## module, role and changelog documentation
 build: tree ## builds the collection, installs the archive, reads every module's documentation from it
 cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
 
-$(STAGES) cores:
+$(filter-out molecule,$(STAGES)) cores:
 	@$(CHECKS) run $@
 
 format: $(STAMP) ## rewrites Python files in the project's format

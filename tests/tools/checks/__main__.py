@@ -2,15 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m checks tree`, `python -m checks run STAGE ...` or `python -m checks matrix`."""
+"""`python -m checks` with tree, run STAGE ..., matrix or molecule."""
 
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 
 from .matrix import CHECKS, CORES, matrix
-from .runner import run_stages
+from .molecule import CONNECTIONS, molecule, scenario_names, show
+from .runner import Stage, run_stages
 from .stages import STAGES
 from .tree import link_tree
 
@@ -25,12 +27,20 @@ def main(arguments: list[str] | None = None) -> int:
     versions = commands.add_parser("matrix", help="run the tests on every supported ansible-core and Python")
     versions.add_argument("only", nargs="*", choices=[[], *_combination_names()], metavar="CORE|CORE-pyPYTHON")
     versions.add_argument("--check", action="append", default=[], choices=list(CHECKS))
+    scenarios = commands.add_parser("molecule", help="run scenarios of Molecule: those that are named, or all of them")
+    scenarios.add_argument("names", nargs="*", choices=[[], *scenario_names()], metavar="SCENARIO")
+    scenarios.add_argument("--connection", choices=CONNECTIONS, default=CONNECTIONS[0], help="of those that are named")
+    scenarios.add_argument("--twice", action="store_true", help="all of them, and then all of them again")
     options = parser.parse_args(arguments)
     link_tree()
     if options.command == "tree":
         return 0
     if options.command == "matrix":
         return matrix(options.only, options.check)
+    if options.command == "molecule":
+        if options.names:
+            return show(options.names, options.connection)
+        return run_stages([Stage("molecule", functools.partial(molecule, twice=options.twice))])
     return run_stages([STAGES[name] for name in options.stages])
 
 

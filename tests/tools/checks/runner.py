@@ -53,6 +53,8 @@ class Job:
     log: Path
     passed: int = 0
     notes: list[str] = field(default_factory=list)
+    #: Shown below the line of the stage.
+    table: str = ""
 
     def run(
         self,
@@ -134,7 +136,7 @@ def run_stages(stages: Sequence[Stage]) -> int:
             _explain(error, job.log)
             return 1
         passed += job.passed
-        print(f"ok     {time.monotonic() - started:7.1f} s   {'; '.join(job.notes)}".rstrip(), flush=True)
+        print(f"ok     {time.monotonic() - started:7.1f} s   {'; '.join(job.notes)}\n{job.table}".rstrip(), flush=True)
     if len(stages) > 1:
         print(f"{'all':<9}ok     {time.monotonic() - begin:7.1f} s")
     if passed:

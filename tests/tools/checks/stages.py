@@ -13,7 +13,9 @@ from pathlib import Path
 from .authentication import auth
 from .dns_servers import dns
 from .errors import StageError
+from .html import html
 from .matrix import cores
+from .molecule import molecule
 from .needs import Needs, provide
 from .programs import programs
 from .runner import Job, Stage
@@ -32,6 +34,7 @@ TYPED_FOLDERS = (
     "tests/directory",
     "tests/browser",
     "tests/authentication",
+    "extensions/molecule",
 )
 # Tests of the lab -> what they need.
 LAB_CLIENTS = {"tests/lab/tests/test_wsl_tools.py": Needs(("wsl", "curl", "libxml2-utils", "uuid-runtime"))}
@@ -87,7 +90,7 @@ def system(job: Job) -> None:
 
 
 def docs(job: Job) -> None:
-    """Documentation of modules and roles, and the changelog."""
+    """Documentation of modules and roles, all pages as HTML, and the changelog."""
     tree = copy_tree("docs")
     environment = {"ANSIBLE_COLLECTIONS_PATH": str(BUILD / "docs")}
     job.run_all(
@@ -104,6 +107,7 @@ def docs(job: Job) -> None:
                 env=environment,
             ),
             lambda: job.run(VENV_BIN / "antsibull-changelog", "lint", cwd=tree, env=environment),
+            lambda: html(job, environment),
         ]
     )
     modules, filters, roles = plugin_names("modules"), plugin_names("filter"), role_names()
@@ -172,6 +176,7 @@ STAGES = {
         Stage("dns", dns),
         Stage("auth", auth),
         Stage("programs", programs),
+        Stage("molecule", molecule),
         Stage("sanity", sanity),
         Stage("docs", docs),
         Stage("build", build),
