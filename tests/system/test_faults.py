@@ -452,15 +452,15 @@ class Gone:
 
 
 GONE = (
-    Gone("MAK is sent and installed", MAK_CLIENT, "InstallProductKey", 2, reached=True),
-    Gone("MAK is sent and not installed", MAK_CLIENT, "InstallProductKey", 2, reached=False),
-    Gone("MAK is activated", MAK_CLIENT, "Activate", 3, reached=True),
-    Gone("MAK is not activated", MAK_CLIENT, "Activate", 3, reached=False),
-    Gone("host key is activated", HOST, "Activate", 4, reached=True),
-    Gone("host key is not activated", HOST, "Activate", 4, reached=False),
+    Gone("MAK is sent and installed", MAK_CLIENT, "InstallProductKey", 4, reached=True),
+    Gone("MAK is sent and not installed", MAK_CLIENT, "InstallProductKey", 4, reached=False),
+    Gone("MAK is activated", MAK_CLIENT, "Activate", 5, reached=True),
+    Gone("MAK is not activated", MAK_CLIENT, "Activate", 5, reached=False),
+    Gone("host key is activated", HOST, "Activate", 7, reached=True),
+    Gone("host key is not activated", HOST, "Activate", 7, reached=False),
     Gone("server is set", CLIENT, "SetKeyManagementServiceMachine", 3, reached=True),
     Gone("service can't be stopped", HOST, "StopService", 0, reached=False, says="Restart sppsvc"),
-    Gone("service is stopped", HOST, "StopService", 5, reached=True, says="Restart sppsvc"),
+    Gone("service is stopped", HOST, "StopService", 8, reached=True, says="Restart sppsvc"),
     Gone("service can't be started", HOST, "StartService", 0, reached=False, says="Restart sppsvc"),
 )
 
@@ -492,12 +492,12 @@ _REFUSED = {"kind": "fault", "hresult": FAULT_CODE}
 UNREAD = (
     Unread("client, all done", CLIENT, 3, [_UNREADABLE]),
     Unread("client, all done, access denied", CLIENT, 3, [_DENIED], code="0x00000005"),
-    Unread("MAK, all done", MAK_CLIENT, 3, [_UNREADABLE]),
-    Unread("MAK installed", MAK_CLIENT, 2, [_UNREADABLE]),
-    Unread("host, all done but the restart", HOST, 4, [_UNREADABLE]),
+    Unread("MAK, all done", MAK_CLIENT, 5, [_UNREADABLE]),
+    Unread("MAK installed", MAK_CLIENT, 4, [_UNREADABLE]),
+    Unread("host, all done but the restart", HOST, 7, [_UNREADABLE]),
     Unread("client, activation refused", CLIENT, 3, [{**_REFUSED, "method": "Activate"}, _GONE]),
-    Unread("MAK, activation refused", MAK_CLIENT, 3, [{**_REFUSED, "method": "Activate"}, _GONE]),
-    Unread("host, interval refused", HOST, 4, [{**_REFUSED, "method": "SetVLRenewalInterval"}, _GONE]),
+    Unread("MAK, activation refused", MAK_CLIENT, 5, [{**_REFUSED, "method": "Activate"}, _GONE]),
+    Unread("host, interval refused", HOST, 7, [{**_REFUSED, "method": "SetVLRenewalInterval"}, _GONE]),
 )
 
 
@@ -533,7 +533,7 @@ LOST: Sequence[Mapping[str, Any]] = (
     {"kind": "quota"},
 )
 #: A full set-up of a host makes so many queries, before, between and after the writes.
-QUERIES_OF_A_HOST = 10
+QUERIES_OF_A_HOST = 13
 
 
 def _reads() -> Iterator[Read]:

@@ -337,7 +337,7 @@ class _Machine:
                 **_of_product(product),
             )
         asked_at = self._now()
-        system = self._optional("the operating system", self._system) or dict.fromkeys(_SYSTEM.fields)
+        system: dict[str, Any] = self._optional("the operating system", self._system) or dict.fromkeys(_SYSTEM.fields)
         midway = asked_at + (self._now() - asked_at) / 2
         time = _aware(system["LocalDateTime"])
         build = int(system["BuildNumber"]) if str(system["BuildNumber"]).isdigit() else state.service.build
