@@ -27,7 +27,11 @@ LONG_NUMBER = re.compile(r"(?<!\d)\d{45,}(?!\d)|(?<![\d-])\d{6,9}(?:-\d{6,9}){6,
 IPV4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]*\d)")
 IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:])")
 MAC = re.compile(r"(?<![0-9A-Fa-f:-])[0-9A-Fa-f]{2}(?:([:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){4}(?![0-9A-Fa-f:-])")
-DNS_NAME = re.compile(r"(?<![\w.\\/%-])(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,63}(?![\w-])")
+#: Not what looks like one but is the property of a class, as in Win32_Service.Name="sppsvc".
+DNS_NAME = re.compile(
+    r"(?<![\w.\\/%-])(?!(?:Win32|CIM|MSFT|MicrosoftDNS)_)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9])?\.)+"
+    r"[A-Za-z]{2,63}(?![\w=-])"
+)
 _UNC_HOST = re.compile(r"\\\\([\w.-]+)\\")
 _ACCOUNT = re.compile(r"([\w.-]+)\\([\w.$-]+)")
 
