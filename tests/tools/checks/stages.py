@@ -13,6 +13,7 @@ from pathlib import Path
 from .authentication import auth
 from .dns_servers import dns
 from .errors import StageError
+from .galaxy import galaxy
 from .html import html
 from .matrix import cores
 from .molecule import molecule
@@ -180,6 +181,7 @@ STAGES = {
         Stage("sanity", sanity),
         Stage("docs", docs),
         Stage("build", build),
+        Stage("galaxy", galaxy),
         Stage("cores", cores),
     )
 }
