@@ -21,6 +21,8 @@ highlight_language = "YAML+Jinja"
 
 html_theme = "sphinx_ansible_theme"
 html_theme_options = {"documentation_home_url": "https://docs.ansible.com/projects/ansible/latest/"}
+html_static_path = ["static"]
+html_css_files = ["page.css"]
 html_show_sphinx = False
 html_copy_source = False
 html_use_smartypants = True

@@ -34,6 +34,8 @@ def html(job: Job, environment: Mapping[str, str]) -> None:
     pages.chmod(0o700)
     for name in ("conf.py", "index.rst"):
         shutil.copy(SOURCES / name, work / name)
+    (work / "static").mkdir()
+    shutil.copy(SOURCES / "page.css", work / "static" / "page.css")
     labels = yaml.safe_load((SOURCES / "external_labels.yml").read_text(encoding="utf-8"))
     (work / "ansible.inv").write_bytes(_inventory(labels))
     job.run(
