@@ -19,7 +19,7 @@ from .tree import BUILD, CACHE, ROOT, VENV_BIN, copy_tree
 _FOLDER = CACHE / "galaxy"
 _BIN = _FOLDER / "venv" / "bin"
 _REQUIREMENTS = ROOT / "requirements" / "galaxy.txt"
-# ansible-test in it needs a container; `make sanity` and `make matrix` run it without one. flake8 is off by default, and it
+# ansible-test in it needs a container; `make sanity` and `make matrix` run it without one. flake8 is off by default and
 # takes documentation beside a plugin (.yml) for Python; `make lint` has ruff look for what flake8 looks for.
 _SETTINGS = """\
 [galaxy-importer]
