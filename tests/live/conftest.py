@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.winops.kms.tests.live import questions, reading
+from ansible_collections.winops.kms.tests.live import reading
 from ansible_collections.winops.kms.tests.live.playbook import Outcome, play
 from ansible_collections.winops.kms.tests.live.settings import (
     HELP,
@@ -79,8 +79,5 @@ def seen(read_by: Callable[[str], Outcome], connection: str) -> Outcome:
 def _write_table(settings: Settings, connection: str, outcome: Outcome) -> None:
     found = outcome.results.get("look", {}).get("answers")
     if found:
-        build = outcome["license"].get("service", {}).get("build")
-        path = settings.output / connection / "open_questions.md"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(questions.as_table(found, f"Windows build {build}, by {connection}."), encoding="utf-8")
-        _TABLES[connection] = path
+        build = outcome["license"]["service"]["build"]
+        _TABLES[connection] = reading.write_table(settings, connection, build, found)

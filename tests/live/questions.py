@@ -10,6 +10,7 @@ read becomes recordings.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -178,7 +179,10 @@ def _is_of(recording: Recording, call: int, item: ET.Element) -> bool:
 
 @dataclass(frozen=True)
 class Question:
-    """text: what is asked; lab: what the lab does; answer: what was seen, or a LookupError for nothing to see."""
+    """text: what is asked; lab: what the lab does (a test holds it true); answer: what was seen.
+
+    It raises LookupError where there is nothing to see.
+    """
 
     name: str
     text: str
@@ -303,7 +307,9 @@ def _row_form(seen: Seen) -> str:
 
 def _first_page(seen: Seen) -> str:
     pages = [len(_items(answer)) for answer in _answers(seen.recordings["first_events"])]
-    return f"{pages[0]} of {sum(pages)} rows in the first answer, {len([page for page in pages if page])} answers"
+    if sum(pages) < 2:
+        raise LookupError
+    return str(pages[0]) if pages[0] < sum(pages) else "all"
 
 
 def _contexts(seen: Seen) -> str:
@@ -342,7 +348,8 @@ def _unset_port(seen: Seen) -> str:
 def _sums(seen: Seen) -> str:
     name = "KeyManagementServiceTotalRequests"
     hosts = [row for row in _products(seen) if _is_host(row)]
-    return f"service {_show(_service(seen), name)}, licence {_show(hosts[0], name)}"
+    found = _show(_service(seen), name), _show(hosts[0], name)
+    return "the same" if found[0] == found[1] else f"service {found[0]}, licence {found[1]}"
 
 
 def _firewall(seen: Seen) -> str:
@@ -350,12 +357,13 @@ def _firewall(seen: Seen) -> str:
     if call.result is None:
         return f"refused: {call.error}" if isinstance(call.error, CimFault) and call.error.code is None else _nothing()
     references = [reference for _ignored, reference in call.result]
-    return f"{len(references)} instances, selectors {', '.join(references[0].selectors)}"
+    return f"instances: {len(references)}, selectors {', '.join(references[0].selectors)}"
 
 
 def _local_time(seen: Seen) -> str:
     text = _one(seen.rows("clock")[0], "LocalDateTime") or ""
-    return "".join("0" if c.isdigit() else c for c in text)
+    # A fraction is there or not, as the moment has it.
+    return re.sub(r"\d", "0", re.sub(r"(:\d\d)\.\d+", r"\1", text))
 
 
 def _srv_keys(seen: Seen) -> str:
@@ -374,6 +382,7 @@ def _srv_data(seen: Seen) -> str:
     return f"{len(str(row.get('RecordData', '')).split())} parts, SRVDomainName {ends}"
 
 
+_NO_FILTER = "HTTP 500, CannotProcessFilter, 0x8033801A, detail WSManFault, RelatesTo there"
 QUESTIONS = (
     Question(
         "product_machine_name",
@@ -384,8 +393,8 @@ QUESTIONS = (
     Question("event_order", "In which order does Win32_NTLogEvent answer?", "the newest first", _order),
     Question(
         "required_count",
-        "What is RequiredClientCount of a KMS host?",
-        "the highest threshold it was asked with, 25 at first",
+        "What is RequiredClientCount of a KMS host that clients (25) and servers (5) have asked?",
+        "service 25, licence 25",
         _required,
     ),
     Question("count_of_no_host", "What is the count of a machine that is no KMS host?", "0xFFFFFFFF", _no_count),
@@ -408,32 +417,38 @@ QUESTIONS = (
         _strings("client_events", "12289"),
     ),
     Question("event_source", "What is the SourceName of these events?", "Microsoft-Windows-Security-SPP", _sources),
-    Question("fault_property", "The fault for a property that is not there", "see the lab", _fault("no_such_property")),
-    Question("fault_class", "The fault for a class that is not there", "see the lab", _fault("no_such_class")),
+    Question("fault_property", "The fault for a property that is not there?", _NO_FILTER, _fault("no_such_property")),
+    Question("fault_class", "For a class that is not there?", _NO_FILTER, _fault("no_such_class")),
+    Question("fault_namespace", "For a namespace that is not there?", _NO_FILTER, _fault("no_such_namespace")),
     Question(
-        "fault_namespace", "The fault for a namespace that is not there", "see the lab", _fault("no_such_namespace")
-    ),
-    Question(
-        "fault_instance", "The fault for an instance that is not there", "see the lab", _fault("no_such_instance")
+        "fault_instance",
+        "For an instance that is not there?",
+        "HTTP 500, DestinationUnreachable, 0x80338000, detail FaultDetail+WSManFault, RelatesTo there",
+        _fault("no_such_instance"),
     ),
     Question("row_form", "What wraps a row of chosen columns?", "XmlFragment", _row_form),
-    Question("first_page", "How many rows are in the first answer?", "one", _first_page),
+    Question("first_page", "How many rows are in the first answer, when there are more?", "1", _first_page),
     Question("contexts", "Does the enumeration context change with every Pull?", "yes", _contexts),
-    Question("licensed_reason", "LicenseStatusReason of a licence that is activated?", "0x4004F040", _licensed_reason),
+    Question(
+        "licensed_reason", "What is LicenseStatusReason of a licence that is activated?", "0x4004F040", _licensed_reason
+    ),
     Question("unset_text", "How is a KMS name that is not set written?", "nil", _unset_text),
-    Question("unset_port", "And a KMS port that is not set?", "0 on both", _unset_port),
+    Question("unset_port", "And a KMS port that is not set?", "service 0, licence 0", _unset_port),
     Question("sums", "Requests counted by the service, and by the licence of Windows?", "the same", _sums),
     Question(
-        "firewall_rule", "How many instances has the firewall rule, and which keys?", "one with five keys", _firewall
+        "firewall_rule",
+        "How many instances has the KMS firewall rule, and which keys?",
+        "instances: 1, selectors CreationClassName, InstanceID, PolicyRuleName, SystemCreationClassName, SystemName",
+        _firewall,
     ),
-    Question("local_time", "How is a local time written?", "see the lab", _local_time),
+    Question("local_time", "How is a local time written (digits as 0)?", "0000-00-00T00:00:00Z", _local_time),
     Question(
         "srv_keys",
         "Which keys has a MicrosoftDNS_SRVType?",
         "ContainerName, DnsServerName, DomainName, OwnerName, RecordClass, RecordData",
         _srv_keys,
     ),
-    Question("srv_data", "The form of its data?", "4 parts, SRVDomainName with a dot", _srv_data),
+    Question("srv_data", "What is the form of its data?", "4 parts, SRVDomainName with a dot", _srv_data),
 )
 
 

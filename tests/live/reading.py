@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.winops.kms.tests.live import questions
 from ansible_collections.winops.kms.tests.live.playbook import Task
 from ansible_collections.winops.kms.tests.live.settings import Settings
 
@@ -124,6 +125,14 @@ def read_only(settings: Settings, connection: str) -> list[Task]:
 def recordings(settings: Settings, connection: str) -> Path:
     """Where the recordings of a connection are written."""
     return settings.output / connection / "exchanges"
+
+
+def write_table(settings: Settings, connection: str, build: int, answers: list[dict[str, str]]) -> Path:
+    """Write the answers to the open questions as a table, which names no host."""
+    path = settings.output / connection / "open_questions.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(questions.as_table(answers, f"Windows build {build}, by {connection}."), encoding="utf-8")
+    return path
 
 
 def change(settings: Settings, before: dict[str, Any]) -> list[Task]:

@@ -139,6 +139,8 @@ class Scrubber:
         text = (value or "").strip().rstrip(".")
         if kind == "guid":
             text = text.strip("{}")
+        if KEY.fullmatch(text):
+            kind = "key"
         folded = text.lower()
         if not text or folded in _COMMON or folded in self._invented or (text.isdigit() and len(text) < 6):
             return
@@ -362,37 +364,31 @@ class Scrubber:
     def leftovers(self, text: str) -> list[str]:
         """What must not be published, as kinds and lines; empty when there is nothing."""
         found = []
+        known = "|".join(map(re.escape, sorted(self._spelt, key=len, reverse=True))) or r"(?!)"
+        invented = re.compile(rf"(?<![A-Za-z0-9])(?:{known})(?![A-Za-z0-9])", re.IGNORECASE)
         for number, line in enumerate(text.splitlines(), 1):
-            plain = _SCHEMA.sub(" ", unescape(line, _ENTITIES))
-            found += [f"line {number}: {what}" for what in dict.fromkeys(self._leftovers(plain))]
+            plain = unescape(line, _ENTITIES)
+            rest = invented.sub(" ", _SCHEMA.sub(" ", plain))
+            found += [f"line {number}: {what}" for what in dict.fromkeys(self._leftovers(plain, rest))]
         return found
 
-    def _leftovers(self, line: str) -> Iterator[str]:
-        folded = line.lower()
-        for word in self._forbidden:
-            if word.lower() in folded:
-                yield "a forbidden word"
+    def _leftovers(self, line: str, rest: str) -> Iterator[str]:
+        """What is wrong with a line; `rest` is the line without what was invented and what is the protocol's own."""
+        if any(word.lower() in line.lower() for word in self._forbidden):
+            yield "a forbidden word"
+        folded = rest.lower()
         for name, kind in self._kinds.items():
             # Short names are looked for as words: "pc" is in many of them.
-            inside = name in folded if len(name) > 4 and kind != "partial" else _is_word(name, folded)
-            if inside and not self._part_of_invented(name, folded):
+            if name in folded if len(name) > 4 and kind != "partial" else _is_word(name, folded):
                 yield f"a value of kind {kind} that was to be replaced"
         for kind, pattern in _SHAPES:
-            for match in pattern.finditer(line):
-                value = match.group().lower()
-                fine = value in self._spelt or (kind == "guid" and value in self._public_guids)
-                if not fine and (kind != "address" or _is_private_matter(value)):
+            for match in pattern.finditer(rest):
+                public = kind == "guid" and match.group().lower() in self._public_guids
+                if not public and (kind != "address" or _is_private_matter(match.group())):
                     yield f"something in the shape of a {_WORDS.get(kind, kind)}"
-        for match in DNS_NAME.finditer(line):
+        for match in DNS_NAME.finditer(rest):
             if not self._is_public_name(match.group()) and not match.group().lower().endswith(".example"):
                 yield "something in the shape of a DNS name"
-
-    def _part_of_invented(self, name: str, folded: str) -> bool:
-        """Whether the line has the name only within invented values: a host may well be called "host1"."""
-        for invented in sorted(self._spelt, key=len, reverse=True):
-            if name in invented:
-                folded = folded.replace(invented, " ")
-        return name not in folded
 
 
 _Invent = Callable[[Scrubber, str, str], str]
