@@ -22,6 +22,9 @@ ROOT = HERE.parents[1]
 
 Task = Mapping[str, Any]
 
+#: Remote shells, and the runspaces of PowerShell.
+_SHELLS = ("/windows/shell", "/powershell/")
+
 
 @dataclass(frozen=True)
 class Request:
@@ -32,7 +35,7 @@ class Request:
 
     @property
     def kind(self) -> str:
-        if "/windows/shell" in self.resource or "/windows/shell" in self.action:
+        if any(mark in text for mark in _SHELLS for text in (self.resource, self.action)):
             return "shell"
         name = self.action.rpartition("/")[2]
         if name in ("Enumerate", "Pull", "Release", "Get"):

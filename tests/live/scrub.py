@@ -44,7 +44,7 @@ _FILE_ENDINGS = frozenset(
 #: Names that every Windows has.
 _COMMON = frozenset(
     (
-        *("administrator", "administrators", "guest", "system", "workgroup", "builtin", "nt", "authority", "network"),
+        *("administrator", "administrators", "guest", "system", "workgroup", "builtin", "nt authority", "network"),
         *("service", "local", "localsystem", "localhost", "true", "false", "null", "none", "windows", "unknown"),
     )
 )
@@ -386,6 +386,7 @@ class Scrubber:
                 public = kind == "guid" and match.group().lower() in self._public_guids
                 if not public and (kind != "address" or _is_private_matter(match.group())):
                     yield f"something in the shape of a {_WORDS.get(kind, kind)}"
+            rest = pattern.sub(" ", rest)
         for match in DNS_NAME.finditer(rest):
             if not self._is_public_name(match.group()) and not match.group().lower().endswith(".example"):
                 yield "something in the shape of a DNS name"
