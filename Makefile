@@ -12,7 +12,7 @@ CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 STAGES := lint unit lab system dns auth programs molecule sanity docs build
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy
+.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy live
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,8 @@ sanity: tree ## ansible-test sanity, every test of the current ansible-core
 docs: tree ## module, role and changelog documentation
 build: tree ## builds the collection, installs the archive, reads every module's documentation from it
 galaxy: tree ## galaxy-importer on the built archive, without a warning
+live: tree ## against a real Windows host, see tests/live/README.md
+	@$(PYTHON_BIN) -m pytest tests/live
 cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
 
 $(filter-out molecule,$(STAGES)) cores galaxy:

@@ -35,6 +35,7 @@ TYPED_FOLDERS = (
     "tests/directory",
     "tests/browser",
     "tests/authentication",
+    "tests/live",
     "extensions/molecule",
 )
 # Tests of the lab -> what they need.
