@@ -23,7 +23,7 @@ from .errors import StageError
 from .interpreters import find_python
 from .runner import SHOWN_LINES, Job
 from .sanity import HOME, provide_programs, run_sanity
-from .tree import BUILD, CACHE, COLLECTION, ROOT, copy_tree
+from .tree import CACHE, COLLECTION, ROOT, copy_tree
 
 #: ansible-core -> the Pythons that it supports on the controller (Requires-Python and classifiers of its releases).
 CORES = {
@@ -128,7 +128,7 @@ def matrix(names: Sequence[str] = (), checks: Sequence[str] = ()) -> int:
         found = [one for one in found if one.name in names or one.core in names]
         missing = [name for name in missing if name in names or name.partition("-")[0] in names]
     chosen = [name for name in CHECKS if not checks or name in checks]
-    tree = _snapshot()
+    tree = _snapshot("matrix")
     table = _Table(chosen)
     for combination in found:
         for check, cell in _run_row(combination, chosen, tree):
@@ -148,7 +148,7 @@ def cores(job: Job) -> None:
     absent = [name for name in ENDS if name in missing]
     if absent and os.environ.get("CI"):
         raise StageError(f"in CI, nothing may be left out; there is no Python for {' '.join(absent)}")
-    tree = _snapshot()
+    tree = _snapshot("cores")
     ends = [one for one in found if one.name in ENDS]
     job.run_all([partial(_make_venv, job, one) for one in ends])
     for combination in ends:
@@ -215,9 +215,9 @@ def _log(name: str, check: str) -> Path:
     return CACHE / "logs" / "matrix" / f"{name}-{check}.log"
 
 
-def _snapshot() -> Path:
+def _snapshot(name: str) -> Path:
     """A copy of the project's files that pytest can run in as in the checkout."""
-    tree = copy_tree("matrix")
+    tree = copy_tree(name)
     package = tree / ".build" / "ansible_collections" / Path(*COLLECTION.split("."))
     package.parent.mkdir(parents=True)
     package.symlink_to(Path("..", "..", ".."))
@@ -240,17 +240,17 @@ def _make_venv(job: Job, combination: Combination) -> None:
     stamp.write_text(digest, encoding="ascii")
 
 
-def _environment(combination: Combination) -> dict[str, str]:
+def _environment(combination: Combination, tree: Path) -> dict[str, str]:
     return {
         "PATH": f"{combination.bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(combination.bin.parent),
-        "ANSIBLE_COLLECTIONS_PATH": str(BUILD / "matrix"),
+        "ANSIBLE_COLLECTIONS_PATH": str(tree.parents[2]),
     }
 
 
 def _pytest(job: Job, combination: Combination, tree: Path, *arguments: str) -> None:
     command = (combination.bin / "python", "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", "-n", "2")
-    job.count_tests(job.run(*command, *arguments, cwd=tree, env=_environment(combination)))
+    job.count_tests(job.run(*command, *arguments, cwd=tree, env=_environment(combination, tree)))
 
 
 def _unit(job: Job, combination: Combination, tree: Path) -> None:
@@ -268,14 +268,14 @@ def _system(job: Job, combination: Combination, tree: Path) -> None:
 def _units(job: Job, combination: Combination, tree: Path) -> None:
     """ansible-test's way to run the unit tests: with its own settings of pytest and its own import of collections."""
     words = ("units", "--local", "--python", combination.python, "--num-workers", "2", "--color", "no")
-    environment = {**_environment(combination), "HOME": str(HOME)}
+    environment = {**_environment(combination, tree), "HOME": str(HOME)}
     job.count_tests(job.run(combination.bin / "ansible-test", *words, cwd=tree, env=environment))
 
 
 def _sanity(job: Job, combination: Combination, tree: Path) -> None:
     provide_programs(job)
     tests = () if combination.sanity else PYTHON_SANITY
-    run_sanity(job, tree, combination.python, *tests, programs=combination.bin, env=_environment(combination))
+    run_sanity(job, tree, combination.python, *tests, programs=combination.bin, env=_environment(combination, tree))
 
 
 #: The columns of the table.
