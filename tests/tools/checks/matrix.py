@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from .errors import StageError
+from .galaxy import galaxy
 from .interpreters import find_python
 from .runner import SHOWN_LINES, Job
 from .sanity import HOME, provide_programs, run_sanity
@@ -134,6 +135,8 @@ def matrix(names: Sequence[str] = (), checks: Sequence[str] = ()) -> int:
         for check, cell in _run_row(combination, chosen, tree):
             table.add(combination.name, check, cell)
             print(f"{combination.name:<12} {check:<6} {cell}", flush=True)
+    if not names and not checks:
+        table.add("galaxy-importer", "archive", _run("galaxy-importer", "archive", galaxy))
     text = table.text() + "".join(f"not run: {name}, there is no such Python here\n" for name in missing)
     TABLE.write_text(text, encoding="utf-8")
     print(f"\n{text}", end="", flush=True)
@@ -174,15 +177,16 @@ class _Table:
         return [(name, check, cell) for name, row in self._rows.items() for check, cell in row.items() if cell.failed]
 
     def text(self) -> str:
-        lines = [("", *self._checks)]
+        columns = [*self._checks, *("archive" for row in self._rows.values() if "archive" in row)]
+        lines = [("", *columns)]
         for name, row in self._rows.items():
             broken = row.get("venv")
-            lines.append((name, *(str(broken or row[check]) for check in self._checks)))
+            lines.append((name, *(str(broken or row.get(column, Cell())) for column in columns)))
         return "".join(f"{'  '.join(f'{word:<16}' for word in line).rstrip()}\n" for line in lines)
 
 
 def _run_row(combination: Combination, checks: Sequence[str], tree: Path) -> Iterator[tuple[str, Cell]]:
-    venv = _run(combination, "venv", partial(_make_venv, combination=combination))
+    venv = _run(combination.name, "venv", partial(_make_venv, combination=combination))
     if venv.failed:
         yield "venv", venv
         return
@@ -190,15 +194,15 @@ def _run_row(combination: Combination, checks: Sequence[str], tree: Path) -> Ite
         if name == "lab" and not combination.lab:
             yield name, Cell(note="as above")  # It does not use ansible-core.
         else:
-            yield name, _run(combination, name, partial(_check, CHECKS[name], combination, tree))
+            yield name, _run(combination.name, name, partial(_check, CHECKS[name], combination, tree))
 
 
 def _check(check: Check, combination: Combination, tree: Path, job: Job) -> None:
     check(job, combination, tree)
 
 
-def _run(combination: Combination, name: str, action: Callable[[Job], None]) -> Cell:
-    job = Job(_log(combination.name, name))
+def _run(row: str, name: str, action: Callable[[Job], None]) -> Cell:
+    job = Job(_log(row, name))
     job.log.parent.mkdir(parents=True, exist_ok=True)
     job.log.unlink(missing_ok=True)
     started = time.monotonic()
