@@ -184,7 +184,7 @@ class Scrubber:
             elif token.startswith("<") and token[1:2] not in "?!":
                 name = _local(token)
                 attributes = {
-                    _plain_name(key): unescape(value[1:-1], _ENTITIES) for key, _, value in _attributes(token)
+                    _plain_name(key): unescape(value[1:-1], _ENTITIES) for key, _quote, value in _attributes(token)
                 }
                 pieces += [(key, value) for key, value in attributes.items() if not key.startswith("xmlns")]
                 if name == "Selector":

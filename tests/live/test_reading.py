@@ -204,7 +204,7 @@ def test_the_same_read_without_this_collection(seen: Outcome) -> None:
     assert read["kms_port"] == (int(service.get("KeyManagementServicePort") or 0) or None)
     assert read["kms_lookup_domain"] == (service.get("KeyManagementServiceLookupDomain") or None)
     assert read["host_caching"] == (service["KeyManagementServiceHostCaching"].lower() == "true")
-    assert seen["license"]["kms_host"]["port"] == int(service.get("KeyManagementServiceListeningPort") or 0) or 1688
+    assert seen["license"]["kms_host"]["port"] == (int(service.get("KeyManagementServiceListeningPort") or 0) or 1688)
 
     products = {one["ID"].lower(): one for one in raw["products"]}
     licenses = {one["activation_id"].lower(): one for one in seen["license of all"]["licenses"]}

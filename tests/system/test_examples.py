@@ -172,6 +172,12 @@ def known(task: Mapping[str, Any]) -> bool:
     return any(word.startswith(("winops.kms.", "ansible.builtin.")) for word in task)
 
 
+def windows_product(lab: Lab, machine: str) -> str:
+    """The activation ID of the Windows that has a key."""
+    products = lab.machine(machine)["products"]
+    return next(str(one["id"]) for one in products if "Windows" in one["name"] and one["partial_product_key"])
+
+
 def plays(lab: Lab, folder: Path) -> Iterator[dict[str, Any]]:
     names = {
         "ns1.contoso.com": "127.0.0.1",
@@ -180,11 +186,7 @@ def plays(lab: Lab, folder: Path) -> Iterator[dict[str, Any]]:
         "/srv/windows/20348/oem": str(folder / "files" / "oem"),
         "/srv/licences": str(folder / "files"),
         # Of Enterprise; that of the lab's.
-        "73111121-5638-40f6-bc11-f1d7b0d64300": next(
-            one["id"]
-            for one in lab.machine("rearm")["products"]
-            if "Windows" in one["name"] and one["partial_product_key"]
-        ),
+        "73111121-5638-40f6-bc11-f1d7b0d64300": windows_product(lab, "rearm"),
     }
     server = {"server": "127.0.0.1", "server_port": lab.info["dns_port"]}
     for module, tasks in EXAMPLES.items():

@@ -2,9 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """ldap3 behind one import, so that a missing library is a message to the user and not a traceback.
 
 `ldap3` is only looked at inside functions; importing this package never fails. Callers ask `problem()` first.
+
+The package: activation objects in Active Directory, over LDAP by ldap3. Nothing in it imports Ansible.
+Each module stands on those named before it: `library`, `errors`, `names`, `tls`, `kerberos`, `connection`, `objects`,
+`options`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """What the DNS says: the SRV records of a domain and the addresses of their targets, asked as a client asks.
 
 By UDP, and by TCP where an answer does not fit, of one named server or of this machine's own resolver.
+
+The package: what a KMS client would find for a DNS domain, and what is wrong with it. Nothing in it imports Ansible.
+Each module stands on those named before it: `lookup` asks the DNS, `probe` asks a host, `survey` does both for several
+domains at once, `findings` judges what came out.
 """
 
 from __future__ import annotations

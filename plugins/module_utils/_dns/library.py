@@ -2,9 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+# Note that this module util is PRIVATE to the collection. It can have breaking changes at any time.
+
 """dnspython behind one import, so that a missing library is a message to the user and not a traceback.
 
 `dns` is only looked at inside functions; importing this package never fails. Callers ask `problem()` first.
+
+The package: SRV record sets and RFC 2136 dynamic updates over TCP, by dnspython. Nothing in it imports Ansible.
+Each module stands on those named before it: `library`, `errors`, `names`, `records`, `credentials`, `exchange`,
+`kerberos_errors`, `gss`, `zone`, `update`.
 """
 
 from __future__ import annotations

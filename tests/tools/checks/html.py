@@ -70,8 +70,8 @@ class _Page(HTMLParser):
         self.anchors: set[str] = {"", "top"}
         self.feed(text)
 
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        for name, value in attributes:
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
             if name == "id" or (name == "name" and tag == "a"):
                 self.anchors.add(value or "")
             elif (name == "href" and tag in ("a", "link")) or (name == "src" and tag in ("img", "script")):

@@ -39,5 +39,5 @@ def _version(python: Path, version: str) -> str | None:
         answer = subprocess.run([python, "-c", _PROBE], check=False, capture_output=True, encoding="utf-8")
     except OSError:
         return None
-    short, _, full = answer.stdout.strip().partition(" ")
-    return full if answer.returncode == 0 and short == version else None
+    words = answer.stdout.split()
+    return words[1] if answer.returncode == 0 and words[0] == version else None
