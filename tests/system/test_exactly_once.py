@@ -4,7 +4,7 @@
 """Whatever goes wrong, and however often a task runs: a counted activation is never spent twice.
 
 Random sequences of runs and faults; each is one machine, and all take a step in one ansible-playbook run.  The seed is
-printed at the end.  WINOPS_TEST_SEED repeats one, WINOPS_TEST_SEQUENCES asks for more or fewer of them.
+printed at the end.  WINOPS_TEST_SEED=random draws others, WINOPS_TEST_SEQUENCES asks for more or fewer of them.
 """
 
 from __future__ import annotations
@@ -194,7 +194,9 @@ def test_every_run_tells_the_truth(number: int, sequences: list[Sequence]) -> No
             said = "A change had been sent" in ending.message or "Restart sppsvc" in ending.message
             assert said or not writes, played.story()
         else:
-            assert told == bool(spent), played.story()
+            # Windows refused what it had done, and then could not be read: all that is left is to say so.
+            unread = any("could not be read afterwards" in one for one in ending.result.get("warnings") or ())
+            assert told == bool(spent) or (ending.how == "failed" and unread and not told), played.story()
         before = step.view
 
 
