@@ -15,6 +15,7 @@ import hashlib
 import os
 import re
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -164,7 +165,7 @@ def _is_bound(context: Any) -> bool:
     return str(context.negotiated_protocol) != "kerberos" or bool(context._context_attr & _CHANNEL_BOUND)
 
 
-class SpnegoScheme:
+class SpnegoScheme(ABC):
     """A scheme whose tokens pyspnego takes.
 
     encrypted: whether bodies must be; certificate (DER): that of the TLS connection, to which a login has to be bound.
@@ -198,8 +199,9 @@ class SpnegoScheme:
         """An acceptor for a login that begins with this token."""
         return spnego.server(protocol=self.mechanism(token), channel_bindings=self._bindings)
 
+    @abstractmethod
     def mechanism(self, token: bytes) -> str:
-        raise NotImplementedError
+        """pyspnego's name of the mechanism of a login that begins with this token."""
 
 
 class NegotiateScheme(SpnegoScheme):
