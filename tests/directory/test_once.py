@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending
+from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending, kinds_of_faults
 from ansible_collections.winops.kms.tests.system.harness import brief
 from kmslab.control import Lab
 
@@ -18,24 +16,7 @@ from .conftest import KEYS_OF_THEIR_OWN, reading
 from .samba import SambaDirectory
 
 ONLINE = "DoActiveDirectoryOnlineActivation"
-KINDS: tuple[Mapping[str, Any], ...] = (
-    {"kind": "drop_before"},
-    {"kind": "drop_after"},
-    {"kind": "timed_out"},
-    {"kind": "timed_out", "done": False},
-    {"kind": "quota"},
-    {"kind": "fault", "hresult": "0xC004F025", "shape": "wsman"},
-    {"kind": "fault", "hresult": "0x80072098", "shape": "wmi"},
-    {"kind": "fault", "hresult": "0xC004F025", "done": True},
-    {"kind": "html"},
-    {"kind": "html", "done": True},
-    {"kind": "truncated"},
-    {"kind": "doctype"},
-    {"kind": "http_503"},
-    {"kind": "http_503", "done": True},
-    {"kind": "empty_400"},
-    {"kind": "access_denied"},
-)
+KINDS = kinds_of_faults(wmi="0x80072098")
 
 
 def test_a_forest_is_activated_once_whatever_happens(directory: SambaDirectory, lab: Lab, tmp_path: Path) -> None:

@@ -25,6 +25,28 @@ _FORKS = "30"
 _HOW: dict[str, Expectation] = {"ok": "ok", "ignored": "failed", "failed": "failed", "unreachable": "unreachable"}
 
 
+def kinds_of_faults(*, wmi: str = "0xC004F025") -> tuple[Mapping[str, Any], ...]:
+    """Every way in which a call can go wrong, for the lab; `wmi`: the HRESULT of the fault in WMI's own shape."""
+    return (
+        {"kind": "drop_before"},
+        {"kind": "drop_after"},
+        {"kind": "timed_out"},
+        {"kind": "timed_out", "done": False},
+        {"kind": "quota"},
+        {"kind": "fault", "hresult": "0xC004F025", "shape": "wsman"},
+        {"kind": "fault", "hresult": wmi, "shape": "wmi"},
+        {"kind": "fault", "hresult": "0xC004F025", "done": True},
+        {"kind": "html"},
+        {"kind": "html", "done": True},
+        {"kind": "truncated"},
+        {"kind": "doctype"},
+        {"kind": "http_503"},
+        {"kind": "http_503", "done": True},
+        {"kind": "empty_400"},
+        {"kind": "access_denied"},
+    )
+
+
 @dataclass(frozen=True)
 class Call:
     """One task on one machine.  `variables` are more variables of the machine, `keywords` more of the task."""

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending
+from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending, kinds_of_faults
 from ansible_collections.winops.kms.tests.system.harness import Ansible, brief
 from kmslab.control import Exchange, Lab
 
@@ -66,24 +66,7 @@ TARGETS: tuple[Mapping[str, str], ...] = (
     {"action": "/Enumerate"},
     {"action": "/Enumerate"},
 )
-KINDS: tuple[Mapping[str, Any], ...] = (
-    {"kind": "drop_before"},
-    {"kind": "drop_after"},
-    {"kind": "timed_out"},
-    {"kind": "timed_out", "done": False},
-    {"kind": "quota"},
-    {"kind": "fault", "hresult": "0xC004F025", "shape": "wsman"},
-    {"kind": "fault", "hresult": "0xC004F025", "shape": "wmi"},
-    {"kind": "fault", "hresult": "0xC004F025", "done": True},
-    {"kind": "html"},
-    {"kind": "html", "done": True},
-    {"kind": "truncated"},
-    {"kind": "doctype"},
-    {"kind": "http_503"},
-    {"kind": "http_503", "done": True},
-    {"kind": "empty_400"},
-    {"kind": "access_denied"},
-)
+KINDS = kinds_of_faults()
 
 
 @dataclass
