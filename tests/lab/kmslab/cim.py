@@ -64,9 +64,12 @@ class Method:
     writes: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CimClass:
-    """A WMI class as its MOF declares it; `namespace` with slashes, e.g. root/cimv2."""
+    """A WMI class as its MOF declares it; `namespace` with slashes, e.g. root/cimv2.
+
+    Compared by identity: hashing a hundred fields costs more than what a cache could spare.
+    """
 
     namespace: str
     name: str

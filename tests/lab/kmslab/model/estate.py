@@ -102,7 +102,7 @@ class Estate:
             self._prepare(machine)
             self._prepare_office(machine)
         self.dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
-        self._views: dict[str, dict[tuple[str, str], Any]] = {}
+        self._views: dict[str, Mapping[tuple[str, str], Any]] = {}
         self._running = False
 
     def _key(self, spec: Any) -> Key:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from ..cim import CimClass, Field, Instance, Method, Value, WmiError
@@ -30,10 +31,15 @@ def fields(table: str, build: int = 10**6) -> tuple[Field, ...]:
 
     A type that ends in [] is an array.
     """
+    return _fields(table, generation(build))
+
+
+@lru_cache(maxsize=256)
+def _fields(table: str, here: str) -> tuple[Field, ...]:
     result = []
     for line in table.split("\n"):
         words = line.split()
-        if not words or not _applies(words[2:], build):
+        if not words or not _applies(words[2:], here):
             continue
         kind = words[1]
         result.append(Field(words[0], kind.removesuffix("[]"), array=kind.endswith("[]"), key="key" in words))
@@ -45,6 +51,11 @@ def methods(table: str, build: int = 10**6) -> tuple[Method, ...]:
 
     ReturnValue is added, but for a void method.
     """
+    return _methods(table, generation(build))
+
+
+@lru_cache(maxsize=256)
+def _methods(table: str, here: str) -> tuple[Method, ...]:
     result = []
     for line in table.split("\n"):
         if "(" not in line:
@@ -55,7 +66,7 @@ def methods(table: str, build: int = 10**6) -> tuple[Method, ...]:
         if "->" in rest:
             outputs, _ignored, rest = rest.partition("(")[2].partition(")")
         words = rest.split()
-        if _applies(words, build):
+        if _applies(words, here):
             result.append(
                 Method(
                     name,
@@ -72,15 +83,25 @@ def _parameters(text: str) -> tuple[Field, ...]:
     return fields("\n".join(text.split(",")))
 
 
-def _applies(words: Iterable[str], build: int) -> bool:
+def _applies(words: Iterable[str], here: str) -> bool:
     order = list(GENERATIONS)
-    here = order.index(generation(build))
+    at = order.index(here)
     for word in words:
-        if word.endswith("+") and here < order.index(word[:-1]):
+        if word.endswith("+") and at < order.index(word[:-1]):
             return False
-        if word.startswith("-") and here > order.index(word[1:]):
+        if word.startswith("-") and at > order.index(word[1:]):
             return False
     return True
+
+
+def wmi_class(namespace: str, name: str, table: str, calls: str = "", *, build: int = 10**6) -> CimClass:
+    """A class by its tables (see `fields` and `methods`), the same object for all machines of a generation."""
+    return _wmi_class(namespace, name, table, calls, generation(build))
+
+
+@lru_cache(maxsize=256)
+def _wmi_class(namespace: str, name: str, table: str, calls: str, here: str) -> CimClass:
+    return CimClass(namespace, name, _fields(table, here), _methods(calls, here))
 
 
 Handler = Callable[[Instance | None, Instance], Instance | None]
@@ -94,7 +115,15 @@ class BaseProvider(ABC):
     def __init__(self, estate: Estate, machine: Machine) -> None:
         self.estate = estate
         self.machine = machine
-        self.handlers: dict[str, Handler] = {}
+
+    @cached_property
+    def handlers(self) -> dict[str, Handler]:
+        """Made when a method is called first: most machines of a large estate are only read."""
+        return self.make_handlers()
+
+    def make_handlers(self) -> dict[str, Handler]:
+        """The handlers of a class that has methods."""
+        return {}
 
     @abstractmethod
     def rows(self) -> Iterable[dict[str, Value]]:

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import dns.exception
 import dns.name
 
-from ..cim import CimClass, Field, Instance, Reference, Value, WmiError
+from ..cim import Field, Instance, Reference, Value, WmiError
 from ..dns import NO_REFRESH_HOURS, EditProblem, Record
 from ..model import codes
 from ..model.machine import Machine
 from ..model.spec import DnsServerZoneSpec
-from .base import BaseProvider, fields, methods, text_key
+from .base import BaseProvider, text_key, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -148,7 +148,7 @@ class DnsServerProvider(_DnsProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass(NAMESPACE, "MicrosoftDNS_Server", fields(_SERVER + _ELEMENT))
+        self.cim_class = wmi_class(NAMESPACE, "MicrosoftDNS_Server", _SERVER + _ELEMENT)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         machine, zones = self.machine, self.zones
@@ -183,7 +183,7 @@ class DnsZoneProvider(_DnsProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass(NAMESPACE, "MicrosoftDNS_Zone", fields(_ZONE + _ELEMENT))
+        self.cim_class = wmi_class(NAMESPACE, "MicrosoftDNS_Zone", _ZONE + _ELEMENT)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         return [self._row(name, zone) for name, zone in sorted(self.zones.items())]
@@ -223,9 +223,8 @@ class SrvRecordProvider(_DnsProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        table = fields(_SRV + _ELEMENT)
-        self.cim_class = CimClass(NAMESPACE, "MicrosoftDNS_SRVType", table, methods(_SRV_METHODS))
-        self._keys: tuple[Field, ...] = tuple(field for field in table if field.key)
+        self.cim_class = wmi_class(NAMESPACE, "MicrosoftDNS_SRVType", _SRV + _ELEMENT, _SRV_METHODS)
+        self._keys: tuple[Field, ...] = tuple(field for field in self.cim_class.fields if field.key)
         self.handlers = {
             "CreateInstanceFromPropertyData": lambda _keys, arguments: self._create(arguments),
             "Modify": self._modify,

@@ -12,9 +12,9 @@ import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..cim import CimClass, Instance, Value
+from ..cim import Instance, Value
 from ..model.events import APPLICATION_LOG, ERROR, INFORMATION, KINDS, KMS_LOG, SPP_SOURCE, WARNING, Event, log_of
-from .base import BaseProvider, fields
+from .base import BaseProvider, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -67,7 +67,7 @@ class LogEventProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_NTLogEvent", fields(_EVENT))
+        self.cim_class = wmi_class("root/cimv2", "Win32_NTLogEvent", _EVENT)
 
     def instances(self) -> Iterable[Instance]:
         with self.estate.lock:
@@ -119,7 +119,7 @@ class LogFileProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_NTEventlogFile", fields(_LOG_FILE))
+        self.cim_class = wmi_class("root/cimv2", "Win32_NTEventlogFile", _LOG_FILE)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         logs = [log_of(event) for event in self.machine.events]

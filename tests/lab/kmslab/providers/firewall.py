@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..cim import CimClass, Instance, Value, WmiError
+from ..cim import Instance, Value, WmiError
 from ..model.codes import WBEM_INVALID_PARAMETER, WBEM_NOT_FOUND
 from ..model.machine import FirewallRule, Machine
-from .base import BaseProvider, fields, methods, text_key
+from .base import BaseProvider, text_key, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -59,7 +59,7 @@ class FirewallProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/StandardCimv2", "MSFT_NetFirewallRule", fields(_RULE), methods(_METHODS))
+        self.cim_class = wmi_class("root/StandardCimv2", "MSFT_NetFirewallRule", _RULE, _METHODS)
         self.handlers = {
             "Enable": lambda keys, _a: self._switch(keys, True),
             "Disable": lambda keys, _a: self._switch(keys, False),

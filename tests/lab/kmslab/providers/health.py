@@ -9,9 +9,9 @@ import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..cim import CimClass, Value
+from ..cim import Value
 from ..model.machine import Machine
-from .base import BaseProvider, fields
+from .base import BaseProvider, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -76,7 +76,7 @@ class UtcTimeProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_UTCTime", fields(_UTC_TIME))
+        self.cim_class = wmi_class("root/cimv2", "Win32_UTCTime", _UTC_TIME)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         now = self.estate.now(self.machine).astimezone(datetime.timezone.utc)
@@ -101,7 +101,7 @@ class TimeZoneProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_TimeZone", fields(_TIME_ZONE))
+        self.cim_class = wmi_class("root/cimv2", "Win32_TimeZone", _TIME_ZONE)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         bias = self.machine.spec.time_zone
@@ -124,7 +124,7 @@ class UpdateProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_QuickFixEngineering", fields(_UPDATE))
+        self.cim_class = wmi_class("root/cimv2", "Win32_QuickFixEngineering", _UPDATE)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         return [
@@ -147,7 +147,7 @@ class TpmProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass(TPM_NAMESPACE, "Win32_Tpm", fields(_TPM))
+        self.cim_class = wmi_class(TPM_NAMESPACE, "Win32_Tpm", _TPM)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         tpm = self.machine.spec.tpm

@@ -12,10 +12,10 @@ import datetime
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..cim import CimClass, Instance, Value, WmiError
+from ..cim import Instance, Value, WmiError
 from ..model import codes, directory, kms, licence_files, operations, rearm
 from ..model.machine import KMS_COUNTERS, Machine, Product
-from .base import BaseProvider, Handler, fields, methods, text_key
+from .base import BaseProvider, Handler, text_key, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -240,11 +240,12 @@ class ServiceProvider(_LicensingProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        build = machine.spec.build
-        self.cim_class = CimClass(
-            "root/cimv2", "SoftwareLicensingService", fields(_SERVICE, build), methods(_SERVICE_METHODS, build)
+        self.cim_class = wmi_class(
+            "root/cimv2", "SoftwareLicensingService", _SERVICE, _SERVICE_METHODS, build=machine.spec.build
         )
-        self.handlers = {name: self._checked(handler) for name, handler in self._handlers().items()}
+
+    def make_handlers(self) -> dict[str, Handler]:
+        return {name: self._checked(handler) for name, handler in self._handlers().items()}
 
     def rows(self) -> Iterable[dict[str, Value]]:
         machine = self.machine
@@ -372,11 +373,12 @@ class ProductProvider(_LicensingProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        build = machine.spec.build
-        self.cim_class = CimClass(
-            "root/cimv2", "SoftwareLicensingProduct", fields(_PRODUCT, build), methods(_PRODUCT_METHODS, build)
+        self.cim_class = wmi_class(
+            "root/cimv2", "SoftwareLicensingProduct", _PRODUCT, _PRODUCT_METHODS, build=machine.spec.build
         )
-        self.handlers = {name: self._on_product(work) for name, work in self._work().items()}
+
+    def make_handlers(self) -> dict[str, Handler]:
+        return {name: self._on_product(work) for name, work in self._work().items()}
 
     def wake(self) -> None:
         super().wake()
@@ -471,9 +473,7 @@ class TokenProvider(_LicensingProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass(
-            "root/cimv2", "SoftwareLicensingTokenActivationLicense", fields(_TOKEN), methods("Uninstall()")
-        )
+        self.cim_class = wmi_class("root/cimv2", "SoftwareLicensingTokenActivationLicense", _TOKEN, "Uninstall()")
         self.handlers = {"Uninstall": self._uninstall}
 
     def rows(self) -> Iterable[dict[str, Value]]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from ..cim import CimClass, Instance, Value
+from ..cim import Instance, Value
 from ..model.machine import Machine
 from ..model.registry import REG_DWORD, REG_MULTI_SZ, REG_SZ, Data
-from .base import BaseProvider, Handler, methods
+from .base import BaseProvider, Handler, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -46,7 +46,7 @@ class RegistryProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine, namespace: str) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass(namespace, "StdRegProv", (), methods(_METHODS))
+        self.cim_class = wmi_class(namespace, "StdRegProv", "", _METHODS)
         self.handlers = {
             "GetStringValue": self._getter(REG_SZ, "sValue"),
             "GetDWORDValue": self._getter(REG_DWORD, "uValue"),

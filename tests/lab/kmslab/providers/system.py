@@ -9,11 +9,11 @@ import datetime
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..cim import CimClass, Instance, Value, WmiError
+from ..cim import Instance, Value, WmiError
 from ..model.codes import WBEM_NOT_FOUND
 from ..model.machine import Machine, Service
 from ..model.rearm import booted
-from .base import BaseProvider, fields, methods, text_key
+from .base import BaseProvider, text_key, wmi_class
 
 if TYPE_CHECKING:
     from ..model.estate import Estate
@@ -114,7 +114,7 @@ class OperatingSystemProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_OperatingSystem", fields(_OPERATING_SYSTEM))
+        self.cim_class = wmi_class("root/cimv2", "Win32_OperatingSystem", _OPERATING_SYSTEM)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         machine = self.machine
@@ -167,7 +167,7 @@ class ComputerSystemProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        self.cim_class = CimClass("root/cimv2", "Win32_ComputerSystem", fields(_COMPUTER_SYSTEM))
+        self.cim_class = wmi_class("root/cimv2", "Win32_ComputerSystem", _COMPUTER_SYSTEM)
 
     def rows(self) -> Iterable[dict[str, Value]]:
         machine = self.machine
@@ -202,8 +202,7 @@ class WindowsServiceProvider(BaseProvider):
 
     def __init__(self, estate: Estate, machine: Machine) -> None:
         super().__init__(estate, machine)
-        build = machine.spec.build
-        self.cim_class = CimClass("root/cimv2", "Win32_Service", fields(_SERVICE, build), methods(_SERVICE_METHODS))
+        self.cim_class = wmi_class("root/cimv2", "Win32_Service", _SERVICE, _SERVICE_METHODS)
         self.handlers = {
             "StartService": lambda keys, _a: {"ReturnValue": self._service(keys).start()},
             "StopService": lambda keys, _a: {"ReturnValue": self._service(keys).stop()},
