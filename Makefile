@@ -9,7 +9,7 @@ PYTHON_BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 
-STAGES := lint unit lab system dns auth programs molecule sanity docs build
+STAGES := lint unit lab system dns auth programs molecule sanity docs build ee
 
 .DEFAULT_GOAL := help
 .PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy live
@@ -47,12 +47,14 @@ molecule: tree ## Molecule: all scenarios (TWICE=1: twice), or SCENARIO=name [CO
 sanity: tree ## ansible-test sanity, every test of the current ansible-core
 docs: tree ## module, role and changelog documentation
 build: tree ## builds the collection, installs the archive, reads every module's documentation from it
+ee: tree ## an execution environment for AWX, and the tests of the lab in it (ALL=1: all of them)
+	@$(CHECKS) ee $(if $(ALL),--all)
 galaxy: tree ## galaxy-importer on the built archive, without a warning
 live: tree ## against a real Windows host, see tests/live/README.md
 	@$(PYTHON_BIN) -m pytest tests/live
 cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
 
-$(filter-out molecule,$(STAGES)) cores galaxy:
+$(filter-out molecule ee,$(STAGES)) cores galaxy:
 	@$(CHECKS) run $@
 
 format: $(STAMP) ## rewrites Python files in the project's format

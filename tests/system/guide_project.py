@@ -14,7 +14,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.winops.kms.tests.system.harness import HERE, ROOT, Event
+from ansible_collections.winops.kms.tests.system.harness import COLLECTIONS, HERE, PROGRAMS, Event
 from ansible_collections.winops.kms.tests.tools.guide_blocks import Block, Command, commands, replaced
 from kmslab.control import Lab
 
@@ -168,7 +167,7 @@ class Project:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         own = self.folder / "inventory.yml"
         return kept | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "LC_ALL": "C.UTF-8",
             "HOME": str(self._work / "home"),
             "TMPDIR": str(self._work / "tmp"),
@@ -176,7 +175,7 @@ class Project:
             "ANSIBLE_HOME": str(self._work / "ansible"),
             "ANSIBLE_LOCAL_TEMP": str(self._work / "tmp"),
             "ANSIBLE_REMOTE_TMP": str(self._work / "remote"),
-            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
             "ANSIBLE_INVENTORY": ",".join(str(path) for path in (own, self._inventory) if path.exists()),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_NOCOLOR": "1",

@@ -22,6 +22,10 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 #: Where `estate_path` looks for an estate.
 ESTATES = (HERE / "estates", ROOT / "tests" / "lab" / "estates")
+#: The Ansible under test, by the folder of its programs, and where it finds the collection.  `make ee` names others
+#: than those that the tests themselves run on.
+PROGRAMS = Path(os.environ.get("WINOPS_TEST_PROGRAMS") or Path(sys.executable).parent)
+COLLECTIONS = Path(os.environ.get("WINOPS_TEST_COLLECTIONS") or ROOT / ".build")
 
 Expectation = Literal["ok", "failed", "unreachable"]
 Tasks = Sequence[Mapping[str, Any]]
@@ -169,7 +173,7 @@ class Ansible:
         playbook = self._playbook(tasks_or_playbook, hosts, inputs)
         variables = inputs / "vars.json"
         variables.write_text(json.dumps({"lab_connection": connection, **(extra_vars or {})}), encoding="utf-8")
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), playbook, "-e", f"@{variables}"]
+        command = [str(PROGRAMS / "ansible-playbook"), playbook, "-e", f"@{variables}"]
         for source in (self._inventory, *inventory):
             command += ["-i", str(source)]
         command += ["--check"] * check + ["--diff"] * diff + ["-" + "v" * verbosity] * bool(verbosity)
@@ -231,7 +235,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ANSIBLE_LOCAL_TEMP": str(folder / "tmp"),
         # Modules that run on the controller (srv_record) are put here.
         "ANSIBLE_REMOTE_TMP": str(folder / "remote"),
-        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".build"),
+        "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
         "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback"),
         "ANSIBLE_CALLBACKS_ENABLED": "record_results",
         "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import socket
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.winops.kms.tests.system.batch import CONNECTIONS, Batch, Call, Ending
-from ansible_collections.winops.kms.tests.system.harness import Expectation, brief
+from ansible_collections.winops.kms.tests.system.harness import PROGRAMS, Expectation, brief
 from kmslab.control import Exchange, Lab
 
 ENTERPRISE_GVLK = "NPPR9-FWDCX-D2C8J-H872K-2YT43"
@@ -550,7 +549,7 @@ def dns(lab_of_two: Lab, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """Row -> how it ended; the zone is as before afterwards."""
     next_machine = _machines(lab_of_two)
     on_controller = {"delegate_to": "localhost"}
-    python = {"ansible_python_interpreter": sys.executable}
+    python = {"ansible_python_interpreter": str(PROGRAMS / "python")}
     calls = {}
     for name, (differs, _name, _says) in DNS_ROWS.items():
         options = {option: value for option, value in {**_RIGHT, **differs}.items() if value is not None}

@@ -13,7 +13,6 @@ import inspect
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import yaml
 from winrm.protocol import Protocol
 
 from ansible_collections.winops.kms.tests.system.guide_project import Project, Tasks, first_missing
-from ansible_collections.winops.kms.tests.system.harness import ROOT
+from ansible_collections.winops.kms.tests.system.harness import PROGRAMS, ROOT
 from ansible_collections.winops.kms.tests.tools.guide_blocks import FOLDER, Block, blocks
 from kmslab.control import Lab
 
@@ -118,7 +117,7 @@ def variables_of_roles() -> set[str]:
 def connection_variables() -> Mapping[str, list[str] | None]:
     """Variable of the connection plugins -> the values that it may have, where there are only some."""
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible-doc"), "--type", "connection", "--json", "winrm", "psrp"],
+        [PROGRAMS / "ansible-doc", "--type", "connection", "--json", "winrm", "psrp"],
         stdout=subprocess.PIPE,
         check=True,
     )

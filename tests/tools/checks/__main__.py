@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m checks` with tree, run STAGE ..., matrix or molecule."""
+"""`python -m checks` with tree, run STAGE ..., matrix, molecule or ee."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import argparse
 import functools
 import sys
 
+from .ee import ee
 from .matrix import CHECKS, CORES, matrix
 from .molecule import CONNECTIONS, molecule, scenario_names, show
 from .runner import Stage, run_stages
@@ -31,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
     scenarios.add_argument("names", nargs="*", choices=[[], *scenario_names()], metavar="SCENARIO")
     scenarios.add_argument("--connection", choices=CONNECTIONS, default=CONNECTIONS[0], help="of those that are named")
     scenarios.add_argument("--twice", action="store_true", help="all of them, and then all of them again")
+    environment = commands.add_parser("ee", help="make an execution environment and run the tests of the lab in it")
+    environment.add_argument("--all", action="store_true", help="all tests of the lab, not a choice of them")
     options = parser.parse_args(arguments)
     link_tree()
     if options.command == "tree":
@@ -41,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.names:
             return show(options.names, options.connection)
         return run_stages([Stage("molecule", functools.partial(molecule, twice=options.twice))])
+    if options.command == "ee":
+        return run_stages([Stage("ee", functools.partial(ee, everything=options.all))])
     return run_stages([STAGES[name] for name in options.stages])
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .authentication import auth
 from .dns_servers import dns
+from .ee import ee
 from .errors import StageError
 from .galaxy import galaxy
 from .html import html
@@ -35,6 +36,7 @@ TYPED_FOLDERS = (
     "tests/directory",
     "tests/browser",
     "tests/authentication",
+    "tests/ee",
     "tests/live",
     "extensions/molecule",
 )
@@ -182,6 +184,7 @@ STAGES = {
         Stage("sanity", sanity),
         Stage("docs", docs),
         Stage("build", build),
+        Stage("ee", ee),
         Stage("galaxy", galaxy),
         Stage("cores", cores),
     )
