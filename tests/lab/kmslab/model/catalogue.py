@@ -19,6 +19,7 @@ _FOLDER = Path(__file__).parent.parent / "catalogue"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "kmslab.winops.kms")
 
 
+@functools.lru_cache(maxsize=4096)
 def stable_guid(*parts: str) -> str:
     """An invented GUID that is the same on every run."""
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts).lower()))

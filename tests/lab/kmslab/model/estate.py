@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime
 import heapq
 import ipaddress
@@ -57,19 +58,19 @@ class Estate:
         self._build()
 
     @classmethod
-    def load(cls, path: str | Path) -> Estate:
-        """Read an estate file; EstateError says what is wrong with it."""
-        return cls(read_estate(Path(path)))
+    def load(cls, path: str | Path, *, fleet: int | None = None) -> Estate:
+        """Read an estate file; EstateError says what is wrong with it.  `fleet`: so many machines in its fleet."""
+        return cls(read_estate(Path(path), fleet=fleet))
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Estate:
+    def from_data(cls, data: Mapping[str, Any], *, fleet: int | None = None) -> Estate:
         """The same from parsed YAML."""
-        return cls(parse_estate(data))
+        return cls(parse_estate(data, fleet=fleet))
 
     # -- building --------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
-        spec = copy.deepcopy(self.spec)
+        spec = dataclasses.replace(self.spec)
         self.minute = 0
         self._real_time = str(spec.clock) == "now"
         if self._real_time:
@@ -101,6 +102,8 @@ class Estate:
         for machine in self.machines.values():
             self._prepare(machine)
             self._prepare_office(machine)
+        for machine in self.machines.values():
+            self._remember_host(machine)
         self.dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
         self._views: dict[str, Mapping[tuple[str, str], Any]] = {}
         self._running = False
@@ -146,10 +149,12 @@ class Estate:
             product.license = License("kms", codes.KMS_VALIDITY)
             product.activation_type, product.ad_object = 1, machine.spec.ad_object
             return
+        product.license.reason = machine.spec.last_failure
         if not machine.spec.licensed:
             return
         if key.channel == "gvlk":
-            product.license = License("kms", codes.KMS_VALIDITY)
+            left = machine.spec.licensed_minutes_left
+            product.license = License("kms", codes.KMS_VALIDITY if left is None else left)
             product.activation_type = 2
             machine.client.next_try = codes.RENEWAL_INTERVAL
             return
@@ -157,6 +162,26 @@ class Estate:
         machine.license_permanently(product)
         if key.channel == "csvlk":
             kms.host_becomes_ready(machine)
+
+    def _remember_host(self, machine: Machine) -> None:
+        """What a client knows of the KMS host that has activated it before the start."""
+        name = machine.spec.activated_by
+        if name is None:
+            return
+        host = self.machines.get(name)
+        if host is None:
+            raise EstateError(f"machine {machine.name}: activated_by: there is no machine {name}")
+        for row in machine.kms_clients:
+            if row.license.basis != "kms":
+                continue
+            client = machine.client_of(row)
+            client.last_host = host.name
+            if machine.fixed_host(row) is None:
+                client.discovered = (host.fqdn, codes.KMS_PORT, host.address)
+            licence = next(
+                (one for one in host.keyed if one.channel == "csvlk" and one.application == row.application), None
+            )
+            row.host_pid = host.product_key_id(licence) if licence else None
 
     def _prepare_office(self, machine: Machine) -> None:
         """Install the keys of Office that the machine comes with; `office_licensed` activates them."""

@@ -40,7 +40,7 @@ _SERVICE_VALUES = {"start_mode": ("Auto", "Manual", "Disabled"), "state": ("Runn
 _OTHER_CHANNELS = ("OEM_DM", "OEM_COA_NSLP", "OEM_SLP")
 
 
-@dataclass
+@dataclass(slots=True)
 class License:
     """How far a product is licensed.  `basis`: none (no key), grace (not activated), kms, evaluation, permanent."""
 
@@ -71,7 +71,7 @@ class License:
         return 5, self.reason or codes.GRACE_EXPIRED, 0
 
 
-@dataclass
+@dataclass(slots=True)
 class Count:
     """What a KMS host remembers of the clients of one of its keys."""
 
@@ -83,7 +83,7 @@ class Count:
     counters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KMS_COUNTERS, 0))
 
 
-@dataclass
+@dataclass(slots=True)
 class ClientState:
     """What a KMS client remembers: the discovered host, the intervals it was told, when it tries next."""
 
@@ -95,7 +95,7 @@ class ClientState:
     next_try: int | None = None
 
 
-@dataclass
+@dataclass(slots=True)
 class Product:
     """One licence (SKU) on a machine; one Windows licence has a key, more only by the estate's extra_products."""
 
@@ -131,7 +131,7 @@ class Product:
         return CHANNELS[self.channel][1] if self.key else None
 
 
-@dataclass
+@dataclass(slots=True)
 class Service:
     """A Windows service.  After a stop it shows `Stop Pending` for one read."""
 
@@ -171,7 +171,7 @@ class Service:
         return state
 
 
-@dataclass
+@dataclass(slots=True)
 class FirewallRule:
     """An inbound rule that allows one TCP port."""
 
@@ -184,7 +184,7 @@ class FirewallRule:
     source_type: int = 1
 
 
-@dataclass
+@dataclass(slots=True)
 class HostConfig:
     """The settings of a KMS host that take effect when its service starts."""
 
@@ -195,7 +195,7 @@ class HostConfig:
     domains: tuple[tuple[str, int, int], ...]
 
 
-@dataclass
+@dataclass(slots=True)
 class HostState:
     """What a KMS host has in force and remembers; `count` is that of its Windows key."""
 
@@ -306,29 +306,40 @@ class Machine:
     def _make_registry(self) -> Registry:
         registry = Registry()
         spec = self.spec
-        registry.set(WINDOWS_KEY, "EditionID", self.edition.edition_id)
-        registry.set(WINDOWS_KEY, "ProductName", self.caption.removeprefix("Microsoft "))
-        registry.set(WINDOWS_KEY, "CurrentBuild", str(spec.build))
-        registry.set(WINDOWS_KEY, "CurrentBuildNumber", str(spec.build))
-        registry.set(WINDOWS_KEY, "CurrentVersion", "6.3" if self.kernel == "10.0" else self.kernel)
-        if self.edition.kind == "server":
-            registry.set(WINDOWS_KEY, "InstallationType", "Server Core" if spec.core else "Server")
-        else:
-            registry.set(WINDOWS_KEY, "InstallationType", "Client")
-        if self.kernel == "10.0":
-            registry.set(WINDOWS_KEY, "UBR", self.revision)
-        registry.set(TCPIP_KEY, "Hostname", self.name)
-        registry.set(TCPIP_KEY, "Domain", self.dns_suffix or "")
-        registry.set(TCPIP_KEY, "NV Domain", self.dns_suffix or "")
-        registry.set(TCPIP_KEY, "SearchList", ",".join(spec.search_list))
-        registry.set(SPP_KEY, "InactivityShutdownDelay", 30)
-        registry.set(SPP_KEY, "KeepRunningThresholdMins", 15)
-        registry.set(SPP_KEY, "VLActivationInterval", codes.ACTIVATION_INTERVAL)
-        registry.set(SPP_KEY, "VLRenewalInterval", codes.RENEWAL_INTERVAL)
-        registry.set(SPP_KEY, "KeyManagementServiceName", spec.kms_server)
-        registry.set(SPP_KEY, "KeyManagementServicePort", str(spec.kms_port) if spec.kms_port else None)
-        if not spec.dns_publishing:
-            registry.set(SPP_KEY, "DisableDnsPublishing", 1)
+        server = "Server Core" if spec.core else "Server"
+        registry.fill(
+            WINDOWS_KEY,
+            {
+                "EditionID": self.edition.edition_id,
+                "ProductName": self.caption.removeprefix("Microsoft "),
+                "CurrentBuild": str(spec.build),
+                "CurrentBuildNumber": str(spec.build),
+                "CurrentVersion": "6.3" if self.kernel == "10.0" else self.kernel,
+                "InstallationType": server if self.edition.kind == "server" else "Client",
+                "UBR": self.revision if self.kernel == "10.0" else None,
+            },
+        )
+        registry.fill(
+            TCPIP_KEY,
+            {
+                "Hostname": self.name,
+                "Domain": self.dns_suffix or "",
+                "NV Domain": self.dns_suffix or "",
+                "SearchList": ",".join(spec.search_list),
+            },
+        )
+        registry.fill(
+            SPP_KEY,
+            {
+                "InactivityShutdownDelay": 30,
+                "KeepRunningThresholdMins": 15,
+                "VLActivationInterval": codes.ACTIVATION_INTERVAL,
+                "VLRenewalInterval": codes.RENEWAL_INTERVAL,
+                "KeyManagementServiceName": spec.kms_server,
+                "KeyManagementServicePort": str(spec.kms_port) if spec.kms_port else None,
+                "DisableDnsPublishing": None if spec.dns_publishing else 1,
+            },
+        )
         for path, values in spec.registry.items():
             registry.create_key(path)
             for name, data in values.items():
@@ -497,7 +508,10 @@ class Machine:
     @property
     def kms_products(self) -> list[Product]:
         """The activated KMS host licences, of Windows and of Office."""
-        found = [row for row in self.keyed if row.channel == "csvlk" and row.application == codes.OFFICE_APPLICATION]
+        keyed = [row for row in self.products if row.channel == "csvlk" and row.key]
+        if not keyed:
+            return []
+        found = [row for row in keyed if row.application == codes.OFFICE_APPLICATION]
         windows = self.kms_product
         found = [row for row in found if row.license.status(self.minute)[0] == 1]
         return [windows, *found] if windows is not None else found

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 SPP_KEY = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion\SoftwareProtectionPlatform"
 WINDOWS_KEY = r"SOFTWARE\Microsoft\Windows NT\CurrentVersion"
@@ -16,14 +18,14 @@ REG_SZ, REG_DWORD, REG_MULTI_SZ = 1, 4, 7
 Data = str | int | list[str]
 
 
-@dataclass
+@dataclass(slots=True)
 class _Value:
     name: str
     type: int
     data: Data
 
 
-@dataclass
+@dataclass(slots=True)
 class _Key:
     name: str
     values: dict[str, _Value] = field(default_factory=dict)
@@ -38,8 +40,8 @@ class Registry:
 
     def _find(self, path: str) -> _Key | None:
         key: _Key | None = self._root
-        for part in _parts(path):
-            key = key.children.get(part.lower()) if key else None
+        for part in _lower_parts(path):
+            key = key.children.get(part) if key else None
         return key
 
     def create_key(self, path: str) -> None:
@@ -52,7 +54,7 @@ class Registry:
 
     def delete_key(self, path: str) -> bool:
         """Remove a key without subkeys; False when it has some or does not exist."""
-        *parents, last = _parts(path) or [""]
+        *parents, last = _parts(path) or ("",)
         parent = self._find("\\".join(parents))
         key = parent.children.get(last.lower()) if parent else None
         if parent is None or key is None or key.children:
@@ -84,11 +86,16 @@ class Registry:
         if data is None:
             self.delete(path, name)
             return
+        self.fill(path, {name: data})
+
+    def fill(self, path: str, values: Mapping[str, Data | None]) -> None:
+        """Write several values of one key; None is passed over."""
         self.create_key(path)
         key = self._find(path)
         assert key is not None
-        kind = REG_DWORD if isinstance(data, int) else REG_MULTI_SZ if isinstance(data, list) else REG_SZ
-        key.values[name.lower()] = _Value(name, kind, data)
+        for name, data in values.items():
+            if data is not None:
+                key.values[name.lower()] = _Value(name, _kind(data), data)
 
     def delete(self, path: str, name: str) -> bool:
         """Remove a value; False when there is none."""
@@ -96,5 +103,15 @@ class Registry:
         return bool(key and key.values.pop(name.lower(), None))
 
 
-def _parts(path: str) -> list[str]:
-    return [part for part in path.split("\\") if part]
+def _kind(data: Data) -> int:
+    return REG_DWORD if isinstance(data, int) else REG_MULTI_SZ if isinstance(data, list) else REG_SZ
+
+
+@lru_cache(maxsize=1024)
+def _lower_parts(path: str) -> tuple[str, ...]:
+    return _parts(path.lower())
+
+
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("\\") if part)

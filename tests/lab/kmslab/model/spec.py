@@ -62,6 +62,9 @@ class MachineSpec:
     media: str = "volume"
     key: str | None = field(default=None, repr=False)
     licensed: bool = False
+    licensed_minutes_left: int | None = None
+    activated_by: str | None = None
+    last_failure: int | None = None
     grace_minutes_left: int = 43200
     domain: str | None = None
     dns_suffix: str | None = None
@@ -170,6 +173,18 @@ class DirectorySpec:
 
 
 @dataclass
+class FleetSpec:
+    """Many machines at once: `count` of them, dealt to the `kinds` by their `share`, always in the same order.
+
+    A kind has the fields of a machine; a number may be a range [low, high], from which each machine gets its own.
+    """
+
+    count: int
+    kinds: list[dict[str, Any]]
+    name: str = "node-"
+
+
+@dataclass
 class EstateSpec:
     """A whole estate file."""
 
@@ -187,22 +202,27 @@ class EstateSpec:
     machines: list[MachineSpec] = field(default_factory=list)
 
 
-def read_estate(path: Path) -> EstateSpec:
-    """Read and check an estate file."""
+def read_estate(path: Path, *, fleet: int | None = None) -> EstateSpec:
+    """Read and check an estate file; `fleet` is the number of machines in its fleet instead of the file's."""
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
         raise EstateError(f"{path.name}: not YAML: {error}") from None
-    return parse_estate(data, path.name)
+    return parse_estate(data, path.name, fleet=fleet)
 
 
-def parse_estate(data: Any, origin: str = "estate") -> EstateSpec:
-    """Check the parsed content of an estate file."""
+def parse_estate(data: Any, origin: str = "estate", *, fleet: int | None = None) -> EstateSpec:
+    """Check the parsed content of an estate file; `fleet` as in `read_estate`."""
     if not isinstance(data, Mapping):
         raise EstateError(f"{origin}: a mapping is expected")
     data = {"name": origin.rpartition(".")[0] or origin, **data}
     defaults = data.pop("defaults", {})
-    entries = data.pop("machines", [])
+    entries = list(data.pop("machines", []))
+    if fleet is not None and "fleet" not in data:
+        raise EstateError(f"{origin}: it has no fleet")
+    if "fleet" in data:
+        crowd: FleetSpec = _make(FleetSpec, data.pop("fleet"), f"{origin}: fleet")
+        entries += _fleet(crowd, crowd.count if fleet is None else fleet, f"{origin}: fleet")
     nested = {
         "keys": [_make(KeySpec, item, f"{origin}: keys[{i}]") for i, item in enumerate(data.pop("keys", []))],
         "tsig_keys": [
@@ -273,6 +293,35 @@ def _expand(name: str) -> Iterator[str]:
     head, low, high, tail = match.groups()
     for number in range(int(low), int(high) + 1):
         yield f"{head}{number:0{len(low)}d}{tail}"
+
+
+_INTEGERS = frozenset(one.name for one in dataclasses.fields(MachineSpec) if one.type in ("int", "int | None"))
+
+
+def _fleet(fleet: FleetSpec, count: int, where: str) -> Iterator[dict[str, Any]]:
+    """The entries of a fleet's machines.  Any first part of them has each kind by about its share."""
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise EstateError(f"{where}: count is a whole number")
+    shares = [kind.get("share") if isinstance(kind, Mapping) else None for kind in fleet.kinds]
+    if not shares or not all(isinstance(share, (int, float)) and share > 0 for share in shares):
+        raise EstateError(f"{where}: each of the kinds has a share, a number above 0")
+    weights = [float(share) / sum(map(float, filter(None, shares))) for share in shares if share]
+    dealt = [0] * len(weights)
+    for number in range(1, count + 1):
+        chosen = max(range(len(weights)), key=lambda index: weights[index] * number - dealt[index])
+        dealt[chosen] += 1
+        kind = {name: value for name, value in fleet.kinds[chosen].items() if name != "share"}
+        for name in _INTEGERS & kind.keys():
+            if isinstance(kind[name], list):
+                kind[name] = _from_range(kind[name], number, f"{where}: {name}")
+        yield {**kind, "name": f"{fleet.name}{number:05d}"}
+
+
+def _from_range(bounds: list[Any], number: int, where: str) -> int:
+    if len(bounds) != 2 or not all(isinstance(bound, int) for bound in bounds) or bounds[0] > bounds[1]:
+        raise EstateError(f"{where}: a range is [low, high]")
+    # Steps of the golden ratio: spread evenly, however many machines there are.
+    return int(bounds[0]) + int((number * 0.6180339887498949) % 1 * (bounds[1] - bounds[0] + 1))
 
 
 def _served(spec: EstateSpec) -> Iterator[tuple[str, DnsServerZoneSpec]]:

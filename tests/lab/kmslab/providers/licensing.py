@@ -9,7 +9,8 @@ Which properties and methods a machine has depends on its Windows generation, se
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..cim import Instance, Value, WmiError
@@ -368,6 +369,36 @@ class ServiceProvider(_LicensingProvider):
         }
 
 
+class _LazyProduct(Mapping[str, Value]):
+    """An instance whose other properties are worked out when one of them is asked for."""
+
+    __slots__ = ("_known", "_work_out")
+
+    def __init__(self, product: Product, work_out: Callable[[], Instance]) -> None:
+        self._work_out: Callable[[], Instance] | None = work_out
+        self._known: Instance = {
+            "ID": product.id,
+            "ApplicationID": product.application,
+            "Description": product.description,
+            "PartialProductKey": product.key.partial if product.key else None,
+        }
+
+    def _all(self) -> Instance:
+        if self._work_out is not None:
+            self._known, self._work_out = self._work_out(), None
+        return self._known
+
+    def __getitem__(self, name: str) -> Value:
+        known = self._known
+        return known[name] if name in known else self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
 class ProductProvider(_LicensingProvider):
     """SoftwareLicensingProduct: one instance per licence, keyed by its activation ID."""
 
@@ -385,8 +416,19 @@ class ProductProvider(_LicensingProvider):
         if self.machine.rearming.hidden:
             raise WmiError(codes.REARMED)
 
+    def instances(self) -> Iterable[Instance]:
+        """Most queries are about the one or two products that have a key, so the others are not worked out in full."""
+        with self.estate.lock:
+            self.wake()
+            return [_LazyProduct(product, partial(self._whole, product)) for product in self.machine.products]
+
     def rows(self) -> Iterable[dict[str, Value]]:
         return [self._row(product) for product in self.machine.products]
+
+    def _whole(self, product: Product) -> Instance:
+        with self.estate.lock:
+            row = self._row(product)
+        return {field.name: row.get(field.name) for field in self.cim_class.fields}
 
     def _evaluation_end(self, product: Product) -> datetime.datetime:
         if product.license.basis != "evaluation":

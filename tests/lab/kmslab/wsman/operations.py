@@ -12,10 +12,10 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal
 
-from ..cim import Field, Instance, MachineView, Method, Value, WmiError, on_behalf_of
+from ..cim import CimClass, Field, Instance, MachineView, Method, Value, WmiError, on_behalf_of
 from . import names, wql
 from .enumeration import Enumeration, Enumerations
 from .envelope import Request
@@ -416,15 +416,11 @@ class Operations:
         if target is None:
             raise _query_fault("no_class", text)
         try:
-            columns = {wql.find_field(target.cim_class, column).name for column in query.columns}
-            test = wql.compile_condition(query.where, target.cim_class) if query.where is not None else None
+            fields, test = _compiled(query, target.cim_class)
         except wql.WqlError:
             raise _query_fault("bad_query", text) from None
         result = self._whole(request, target, test)
-        if not columns:
-            return result
-        fields = tuple(item for item in sorted_fields(target.cim_class) if item.name in columns)
-        return replace(result, render=partial(render_fragment, fields))
+        return replace(result, render=partial(render_fragment, fields)) if fields else result
 
     def _pull(self, request: Request) -> Reply:
         self._resource_of_pull(request)
@@ -465,6 +461,14 @@ class Operations:
             raise Fault("bad_body")
         self._enumerations.take(self._context(request.body), self._account)
         return Reply("enumeration", names.RELEASE + "Response", "")
+
+
+@lru_cache(maxsize=512)
+def _compiled(query: wql.Query, cim_class: CimClass) -> tuple[tuple[Field, ...], wql.Test | None]:
+    """The selected columns in the order of an answer (none: all of them) and the condition.  Raises WqlError."""
+    columns = {wql.find_field(cim_class, column).name for column in query.columns}
+    test = wql.compile_condition(query.where, cim_class) if query.where is not None else None
+    return tuple(item for item in sorted_fields(cim_class) if item.name in columns), test
 
 
 def _query_fault(inner: str, text: str) -> Fault:
