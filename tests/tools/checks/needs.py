@@ -19,7 +19,7 @@ from .tree import ROOT, VENV_BIN
 # Python libraries that come as source alone: their requirement file -> the modules in it. They are compiled against the
 # headers of the Python that the virtual environment is of.
 _BUILT = {"gssapi": ("gssapi",), "kerberos": ("gssapi", "krb5", "kerberos")}
-_BUILD_PACKAGES = ("gcc", "libc6-dev", "libkrb5-dev", "python3-dev")
+BUILD_PACKAGES = ("gcc", "libc6-dev", "libkrb5-dev", "python3-dev")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def provide(job: Job, needs: Mapping[str, Needs]) -> dict[str, str]:
     Returns what still can't be run here -> why; in CI that is a StageError.
     """
     lacking = [name for name in _BUILT if any(name in one.built for one in needs.values()) and not _is_there(name)]
-    build = _BUILD_PACKAGES if lacking else ()
+    build = BUILD_PACKAGES if lacking else ()
     packages = sorted({package for one in needs.values() for package in one.packages}.union(build))
     wanted = apt.missing(packages)
     if wanted and apt.may_install():
@@ -66,7 +66,7 @@ def _lacking(needs: Needs, *, missing: list[str], failed: list[str]) -> str:
     if packages:
         return f"apt install {' '.join(packages)}, or run as root"
     if set(needs.built) & set(failed):
-        return f"pip cannot build {' '.join(failed)}; apt install {' '.join(_BUILD_PACKAGES)}"
+        return f"pip cannot build {' '.join(failed)}; apt install {' '.join(BUILD_PACKAGES)}"
     return ""
 
 
