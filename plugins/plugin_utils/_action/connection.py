@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import importlib
 import ipaddress
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import urlunsplit
@@ -31,6 +32,7 @@ CONTRACT = {
         "_build_winrm_kwargs",
         "_kerb_auth",
         "_kerb_managed",
+        "_kinit_cmd",
         "_winrm_connection_timeout",
         "_winrm_host",
         "_winrm_kwargs",
@@ -45,13 +47,23 @@ CONTRACT = {
 }
 _LIBRARIES = {"winrm": ("winrm", "pywinrm"), "psrp": ("pypsrp", "pypsrp")}
 
+GetTicket = Callable[[Any, str], None]
+"""Called with the connection plugin and the endpoint, before a log-on with a ticket that the plugin would manage."""
+
 #: Seconds that Windows may take for one operation: its own limit (MaxTimeoutms).  Installing a key can take over ten.
 OPERATION_TIMEOUT = 60
 _CONNECT_TIMEOUT = 30
 
 
 def open_session(connection: Any) -> CimSession:
-    """A session with the host of this connection; nothing is sent yet.
+    """A session with the host of this connection; nothing is sent yet.  Raises as `open_transport` does."""
+    return CimSession(open_transport(connection), operation_timeout=OPERATION_TIMEOUT)
+
+
+def open_transport(connection: Any, *, get_ticket: GetTicket | None = None) -> Transport:
+    """What carries messages to the host of this connection; nothing is sent yet.
+
+    get_ticket: gets a Kerberos ticket before the first message, where the plugin would get one itself.
 
     Raises AnsibleError for a connection plugin other than winrm and psrp, and when its library is missing.
     """
@@ -69,11 +81,12 @@ def open_session(connection: Any) -> CimSession:
             f"the connection plugin {plugin} needs the Python package {distribution} on the controller: "
             f"pip install {distribution} ({error})"
         ) from error
-    transport = _winrm_transport(connection) if plugin == "winrm" else _psrp_transport(connection)
-    return CimSession(transport, operation_timeout=OPERATION_TIMEOUT)
+    if plugin == "psrp":
+        return _psrp_transport(connection)
+    return _winrm_transport(connection, get_ticket or ticket_by_plugin)
 
 
-def _winrm_transport(connection: Any) -> Transport:
+def _winrm_transport(connection: Any, get_ticket: GetTicket) -> Transport:
     connection._build_winrm_kwargs()
     netloc = f"{_bracketed(connection._winrm_host)}:{connection._winrm_port}"
     endpoint = urlunsplit((connection._winrm_scheme, netloc, connection._winrm_path, "", ""))
@@ -86,7 +99,7 @@ def _winrm_transport(connection: Any) -> Transport:
         if patience:
             kwargs.update(operation_timeout_sec=patience, read_timeout_sec=patience + 10)
         if authentication == "kerberos" and connection._kerb_managed:
-            _get_ticket(connection, endpoint)
+            get_ticket(connection, endpoint)
         return Protocol(endpoint, transport=authentication, **kwargs)
 
     choices: list[Transport] = [
@@ -96,7 +109,7 @@ def _winrm_transport(connection: Any) -> Transport:
     return choices[0] if len(choices) == 1 else _FirstThatLogsOn(choices)
 
 
-def _get_ticket(connection: Any, endpoint: str) -> None:
+def ticket_by_plugin(connection: Any, endpoint: str) -> None:
     """Have the plugin run kinit, which puts a ticket into a cache of the connection's own."""
     user = connection._winrm_user or ""
     try:
@@ -104,6 +117,13 @@ def _get_ticket(connection: Any, endpoint: str) -> None:
     except AnsibleConnectionFailure as error:
         login = Login(PYWINRM, "kerberos", user)
         raise CimAuthenticationError(login.kinit(str(error)), endpoint=endpoint) from None
+
+
+def ticket_account(connection: Any) -> tuple[str, ...]:
+    """What the ticket depends on that the plugin would get; the same for connections that can share one."""
+    asked = (connection._winrm_user, connection._winrm_pass, connection._kinit_cmd)
+    options = (connection.get_option(name) for name in ("kinit_args", "kinit_env_vars", "_extras"))
+    return tuple(map(str, (*asked, *options)))
 
 
 class _FirstThatLogsOn:

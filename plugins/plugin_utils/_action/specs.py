@@ -207,3 +207,29 @@ HOST_REQUESTS_INFO = ArgumentSpec(
     },
     mutually_exclusive=[("hours", "since")],
 )
+
+FLEET_REPORT = ArgumentSpec(
+    options={
+        "hosts": {"type": "list", "elements": "str"},
+        "groups": {"type": "list", "elements": "str", "default": []},
+        "concurrency": {"type": "int", "default": 100},
+        "processes": {"type": "int"},
+        "host_timeout": {"type": "int", "default": 60},
+        "time_limit": {"type": "int"},
+        "state_file": {"type": "path"},
+        "max_age": {"type": "int", "default": 60},
+        "expiring_days": {"type": "int", "default": 30},
+        "domains": {"type": "list", "elements": "str", "default": []},
+        "dns_server": {"type": "str"},
+        "dns_port": {"type": "int", "default": 53},
+        "most_listed": {"type": "int", "default": 20},
+        "title": {"type": "str", "default": "KMS fleet report"},
+        "json_lines": {"type": "path"},
+        "csv": {"type": "path"},
+        "html": {"type": "path"},
+        "json": {"type": "path"},
+        "prometheus": {"type": "path"},
+        "compare_with": {"type": "path"},
+        "fail_when": {"type": "list", "elements": "str", "default": []},
+    },
+)

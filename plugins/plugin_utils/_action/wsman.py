@@ -10,15 +10,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.errors import UnsupportedError
-from ansible.module_utils.parsing.convert_bool import BOOLEANS_FALSE
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 
 from .._cim.errors import CimAuthenticationError, CimFault, CimTransportError
 from .._cim.session import CimSession
 from .connection import open_session
+from .options import validated_options
 from .secrets import Secrets
 from .specs import ArgumentSpec
 
@@ -70,7 +68,7 @@ class WsmanAction(ActionBase):
         return {name: secrets.hide(value) for name, value in result.items()}
 
     def _run(self, host: str) -> dict[str, Any]:
-        work = self.begin(self._validated_options(), check=bool(self._task.check_mode))
+        work = self.begin(validated_options(self._task, self.argument_spec), check=bool(self._task.check_mode))
         try:
             with open_session(self._connection) as session:
                 return work(session)
@@ -78,25 +76,6 @@ class WsmanAction(ActionBase):
             raise AnsibleAuthenticationFailure(f"{host}: {error}") from None
         except CimTransportError as error:
             raise AnsibleConnectionFailure(f"{host}: {self._transport_text(error)}") from None
-
-    def _validated_options(self) -> dict[str, Any]:
-        spec = self.argument_spec
-        validator = ArgumentSpecValidator(
-            spec.options, mutually_exclusive=spec.mutually_exclusive, required_one_of=spec.required_one_of
-        )
-        # mutually_exclusive counts whatever is there: `discover: false` beside `server` is no contradiction.
-        given = {
-            name: value for name, value in self._task.args.items() if not _is_idle(spec.options.get(name, {}), value)
-        }
-        validated = validator.validate(given)
-        if validated.error_messages:
-            # The validator leaves it to its caller to say what is wrong with the options that it lists.
-            texts = (
-                f"unsupported: {error.msg}" if isinstance(error, UnsupportedError) else error.msg
-                for error in validated.errors.errors
-            )
-            raise AnsibleActionFail(f"module {self._task.action}: {'; '.join(texts)}")
-        return {name: _plain(value) for name, value in validated.validated_parameters.items()}
 
     def _secret_arguments(self) -> list[str]:
         names = [name for name, option in self.argument_spec.options.items() if option.get("no_log")]
@@ -109,23 +88,3 @@ class WsmanAction(ActionBase):
                 "answers again"
             )
         return str(error)
-
-
-def _is_idle(option: dict[str, Any], value: Any) -> bool:
-    """Whether giving the option is the same as leaving it out: AWX sends unset answers, and templates send false."""
-    if value is None or (value == "" and option.get("no_log")):
-        return True
-    folded = value.lower() if isinstance(value, str) else value
-    return option.get("default") is False and isinstance(folded, (str, int)) and folded in BOOLEANS_FALSE
-
-
-def _plain(value: Any) -> Any:
-    """Without ansible-core's data tags, which the layers below need not know."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    for kind in (bool, int, str):
-        if isinstance(value, kind):
-            return kind(value)
-    return value

@@ -27,15 +27,13 @@ def build_report(
     """
     rows = [row for host, result in results.items() for row in rows_of(host, result)]
     hosts = [found for host, result in results.items() if (found := kms_host_of(host, result))]
-    report = report_of(rows, hosts, title=title, time=time)
-    earlier = _parse(previous)
-    if earlier.get("digest") == report["digest"] and isinstance(earlier.get("time"), str):
-        report["time"] = earlier["time"]
-    return report
+    return report_of(rows, hosts, title=title, time=time, previous=previous)
 
 
-def report_of(rows: Iterable[Row], kms_hosts: Iterable[KmsHost], *, title: str, time: str) -> dict[str, Any]:
-    """The report of rows from anywhere: title, time, digest (of all but the time), summary, rows."""
+def report_of(
+    rows: Iterable[Row], kms_hosts: Iterable[KmsHost], *, title: str, time: str, previous: str | None = None
+) -> dict[str, Any]:
+    """The same of rows from anywhere: title, time, digest (of all but the time), summary, rows."""
     ordered = sorted(rows, key=_order)
     content = {
         "title": str(title),
@@ -44,7 +42,14 @@ def report_of(rows: Iterable[Row], kms_hosts: Iterable[KmsHost], *, title: str, 
     }
     text = json.dumps(content, sort_keys=True, ensure_ascii=True)
     digest = hashlib.sha256(text.encode("ascii")).hexdigest()
-    return {"title": content["title"], "time": str(time), "digest": digest, **content}
+    earlier = _parse(previous)
+    kept = earlier.get("time") if earlier.get("digest") == digest else None
+    return {
+        "title": content["title"],
+        "time": kept if isinstance(kept, str) else str(time),
+        "digest": digest,
+        **content,
+    }
 
 
 def _order(row: Row) -> tuple[str, str, bool, str, str]:

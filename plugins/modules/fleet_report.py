@@ -1,0 +1,6 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# The documentation is in the .yml file beside this one, the implementation in the action plugin of the same name.

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The way to every host of a play, by each host's own connection variables, as the task executor would make it.
+
+What is used of ansible-core that is not public is named in CONTRACT, so that a test can pin it for every release.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+
+from .._cim.errors import CimAuthenticationError
+from .._fleet.asking import Target
+from .connection import open_transport, ticket_account, ticket_by_plugin
+
+try:
+    from ansible.errors import AnsibleValueOmittedError as ValueOmitted
+except ImportError:  # before ansible-core 2.19
+
+    class ValueOmitted(Exception):  # type: ignore[no-redef]
+        """Never raised: there, `omit` is a value like any other."""
+
+
+#: Where -> the members that are used.
+CONTRACT = {
+    "HostVars": ("_inventory", "_variable_manager"),
+    "VariableManager.get_vars": ("play", "host", "task", "_hosts", "_hosts_all"),
+    "Templar": ("copy_with_new_env", "template"),
+    "ActionBase": ("_play_context", "_shared_loader_obj", "_task", "_templar"),
+}
+
+
+class FleetConnections:
+    """Makes the Target of a host.  Not for several threads: templates are not."""
+
+    def __init__(self, action: Any, task_vars: Mapping[str, Any]) -> None:
+        hostvars = task_vars["hostvars"]
+        self._variables = hostvars._variable_manager
+        self._inventory = hostvars._inventory
+        self._action = action
+        self._tickets = SharedTickets()
+        self._play = action._task.get_play()
+        keywords = action._task.dump_attrs()
+        # As the task executor does: these two come from the command line, and `retries` is of the task.
+        keywords["timeout"] = action._play_context.timeout
+        if action._play_context.password:
+            keywords["password"] = action._play_context.password
+        keywords.pop("retries", None)
+        self._keywords = keywords
+
+    def target(self, host: str) -> Target:
+        """Raises whatever the variables of the host and the connection plugin make it raise."""
+        connection = self.connection(host)
+        hold = self._tickets.hold()
+        return Target(host, open_transport(connection, get_ticket=hold.get), release=hold.release)
+
+    def connection(self, host: str) -> Any:
+        """The connection plugin of a host, with its options."""
+        variables = self._variables.get_vars(
+            play=self._play,
+            host=self._inventory.get_host(host),
+            task=self._action._task,
+            # Else each call makes lists of all hosts of the play.
+            _hosts=[host],
+            _hosts_all=[host],
+        )
+        templar = self._action._templar.copy_with_new_env(available_variables=variables)
+        name = self._action._task.connection
+        if "ansible_connection" in variables:
+            name = templar.template(variables["ansible_connection"])
+        connection = self._action._shared_loader_obj.connection_loader.get(
+            name, self._action._play_context, new_stdin=None, task_uuid=self._action._task._uuid
+        )
+        if connection is None:
+            raise AnsibleError(f"there is no connection plugin {name!r}")
+        connection.set_options(task_keys=self._keywords, var_options=_option_variables(connection, variables, templar))
+        return connection
+
+
+def _option_variables(connection: Any, variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    """The values of the variables that the options of this plugin are taken from."""
+    names = [name for name in C.config.get_plugin_vars("connection", connection._load_name) if name in variables]
+    extras: list[str] = []
+    if getattr(connection, "allow_extras", False):
+        prefix = f"ansible_{connection.extras_prefix}_"
+        extras = [name for name in variables if name.startswith(prefix) and name not in names]
+    return {
+        **_templated(names, variables, templar),
+        "_extras": _templated(extras, variables, templar),
+    }
+
+
+def _templated(names: list[str], variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+    found = {}
+    for name in names:
+        try:
+            found[name] = templar.template(variables[name])
+        except ValueOmitted:
+            continue
+    return found
+
+
+class SharedTickets:
+    """Kerberos tickets that the winrm plugin gets by kinit: one for each account, in place of one for each host.
+
+    The plugin names the ticket's cache in the environment, which is one for the whole process.  So hosts of another
+    account wait until those of this one are done.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._account: tuple[str, ...] | None = None
+        self._refused: dict[tuple[str, ...], Exception] = {}
+        self._owner: Any = None
+        self._users = 0
+
+    def hold(self) -> Hold:
+        """For one host."""
+        return Hold(self)
+
+    def take(self, connection: Any, endpoint: str) -> None:
+        """Have a ticket of the connection's account in the environment until `give_back`."""
+        account = ticket_account(connection)
+        with self._condition:
+            while self._users and self._account != account:
+                self._condition.wait()
+            if account in self._refused:
+                # Thousands of tries with a wrong password would lock the account.
+                raise self._refused[account]
+            if self._account != account:
+                self._account = None
+                try:
+                    ticket_by_plugin(connection, endpoint)
+                except CimAuthenticationError as error:
+                    self._refused[account] = error
+                    raise
+                self._account = account
+                # The file of the ticket goes with the plugin that made it.
+                self._owner = connection
+            self._users += 1
+
+    def give_back(self) -> None:
+        """The host is done with it."""
+        with self._condition:
+            self._users -= 1
+            self._condition.notify_all()
+
+
+class Hold:
+    """What one host has of the shared tickets."""
+
+    def __init__(self, tickets: SharedTickets) -> None:
+        self._tickets = tickets
+        self._taken = False
+
+    def get(self, connection: Any, endpoint: str) -> None:
+        """See `SharedTickets.take`; a host that logs on again keeps what it has."""
+        if not self._taken:
+            self._tickets.take(connection, endpoint)
+            self._taken = True
+
+    def release(self) -> None:
+        """Harmless when nothing was taken."""
+        if self._taken:
+            self._tickets.give_back()
+            self._taken = False
