@@ -44,6 +44,8 @@ def html(job: Job, environment: Mapping[str, str]) -> None:
         *("--dest-dir", pages, COLLECTION),
         env=environment,
     )
+    # antsibull-docs leaves pictures behind.
+    shutil.copytree(ROOT / "docs" / "docsite" / "rst" / "images", pages / "docsite" / "images")
     job.run(
         VENV_BIN / "sphinx-build",
         *("-b", "html", "--fail-on-warning", "--keep-going", "--jobs", "2", "-d", work / "doctrees", work, HTML),

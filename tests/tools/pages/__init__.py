@@ -2,4 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages of the documentation that are made of tables. `python -m pages` writes them, with `--check` it compares."""
+"""Pages and pictures of the documentation that are made of data.
+
+`python -m pages` writes them, with `--check` it compares.
+"""

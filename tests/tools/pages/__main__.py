@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m pages` writes the generated pages; with `--check` it fails when one of them is not up to date."""
+"""`python -m pages` writes the generated pages and pictures; with `--check` it fails when one is not up to date."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from .catalogue import PAGES, stale
+from .catalogue import PAGES, PICTURES, stale
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -21,7 +21,8 @@ def main(arguments: list[str] | None = None) -> int:
         if old:
             print("not up to date, run `python -m pages`:", *(str(path) for path in old), sep="\n")
         return bool(old)
-    for path, make in PAGES.items():
+    for path, make in {**PAGES, **PICTURES}.items():
+        path.parent.mkdir(exist_ok=True)
         path.write_text(make(), encoding="utf-8")
     return 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import error_codes, gvlk_table, kms_host_matrix, slmgr_guide
+from . import awx_pictures, error_codes, gvlk_table, kms_host_matrix, slmgr_guide
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "docs" / "docsite" / "rst"
@@ -20,7 +20,18 @@ PAGES: Mapping[Path, Callable[[], str]] = {
     for module in (slmgr_guide, gvlk_table, error_codes, kms_host_matrix)
 }
 
+#: The picture's file -> what makes its SVG.
+PICTURES: Mapping[Path, Callable[[], str]] = {
+    FOLDER / "images" / "awx_workflow.svg": awx_pictures.workflow,
+    FOLDER / "images" / "awx_credentials.svg": awx_pictures.credentials,
+    FOLDER / "images" / "awx_key.svg": awx_pictures.key_path,
+}
+
 
 def stale() -> list[Path]:
-    """The pages whose file is missing, or other than it should be."""
-    return [path for path, make in PAGES.items() if not path.exists() or path.read_text(encoding="utf-8") != make()]
+    """The pages and pictures whose file is missing, or other than it should be."""
+    return [
+        path
+        for path, make in {**PAGES, **PICTURES}.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != make()
+    ]
