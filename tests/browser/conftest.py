@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -75,6 +76,19 @@ class Browser:
     def find(self, css: str) -> Any:
         """The one element that a selector names."""
         return self._driver.find_element("css selector", css)
+
+    def open_blank(self) -> None:
+        """Open a page on which scripts may do what they like."""
+        self._driver.get("about:blank")
+
+    def wait_for(self, script: str, *arguments: Any) -> Any:
+        """What a piece of JavaScript hands to its last argument, a function, at some time."""
+        return self._driver.execute_async_script(script, *arguments)
+
+    def picture(self) -> bytes:
+        """What is in the window, as PNG."""
+        answer = self._driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png"})
+        return base64.b64decode(answer["data"])
 
     def _command(self, name: str, **options: Any) -> None:
         self._driver.execute_cdp_cmd(name, options)
