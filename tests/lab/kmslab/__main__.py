@@ -40,7 +40,12 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="machines that get ports of their own too, with the path /wsman (machine_ports in lab.json)",
     )
     parser.add_argument("--fleet", type=int, default=None, metavar="N", help="so many machines in the estate's fleet")
-    parser.add_argument("--record-limit", type=int, default=None, help="keep only so many requests (default: all)")
+    parser.add_argument(
+        "--record-limit", type=int, default=None, help="keep only so many requests (default: all; 0: count them only)"
+    )
+    parser.add_argument(
+        "--latency", type=float, default=0, metavar="MS", help="hold every answer of a machine back by so many ms"
+    )
     return parser.parse_args(argv)
 
 
@@ -55,6 +60,7 @@ async def _serve(arguments: argparse.Namespace, estate: Estate) -> None:
         record_limit=arguments.record_limit,
         allow_unencrypted=not arguments.demand_encryption,
         machine_ports=arguments.machine_ports,
+        latency_ms=arguments.latency,
     )
     try:
         await server.start(

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypedDict
@@ -163,6 +163,15 @@ class Lab:
         """The Ansible inventory of the estate."""
         return self.directory / "inventory.yml"
 
+    def away(self, path: Path, *, closed: Sequence[str] = (), silent: Sequence[str] = ()) -> Path:
+        """Write one more inventory source, by which these machines refuse a connection, or never answer to one."""
+        ports = {name: self.info["closed_port"] for name in closed} | {
+            name: self.info["silent_port"] for name in silent
+        }
+        hosts = {name: {"ansible_port": port} for name, port in ports.items()}
+        path.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+        return path
+
     def log(self) -> str:
         """What the lab's process wrote to its standard error."""
         with contextlib.suppress(OSError, LabError):
@@ -223,6 +232,25 @@ class Lab:
         Kinds and options (action, method, count, seconds, hresult, shape, size, done) are in `kmslab.faults`.
         """
         self._call("POST", "/faults", {"machine": machine, "kind": kind, **options})
+
+    def fault_many(self, machines: Sequence[str], kind: str, **options: Any) -> None:
+        """Make something go wrong on many machines by one call; `count=None` for each of their requests."""
+        self._call("POST", "/faults", {"machines": list(machines), "kind": kind, **options})
+
+    def totals(self) -> dict[str, Any]:
+        """What was asked since the last `clear_requests`, and what the lab's own process has used: see the README."""
+        totals: dict[str, Any] = self._call("GET", "/totals")
+        return totals
+
+    def totals_by_machine(self) -> dict[str, dict[str, int]]:
+        """Machine -> its requests, bytes and writes, for the machines that were asked anything."""
+        totals: dict[str, dict[str, int]] = self._call("GET", "/totals/machines")
+        return totals
+
+    def settings(self, **changes: Any) -> dict[str, Any]:
+        """The lab's settings, after these changes; see `kmslab.switches`."""
+        found: dict[str, Any] = self._call("PATCH", "/settings", changes)
+        return found
 
     def faults(self) -> list[dict[str, Any]]:
         """The faults that have not been used up."""

@@ -5,7 +5,9 @@
 
 GET /machines; GET /machines/NAME; PATCH /machines/NAME
 GET /requests[?machine=NAME]; DELETE /requests
+GET /totals; GET /totals/machines: what was asked in all, and of each machine
 GET /faults; POST /faults; DELETE /faults
+GET /settings; PATCH /settings: see `kmslab.switches`
 POST /clock {"advance_minutes": N}
 GET /dns/ZONE; PUT /dns/ZONE
 POST /reset
@@ -14,7 +16,9 @@ POST /reset
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
+import resource
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,8 +26,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from .faults import BadRule, Injector, parse_rule
 from .record import Recorder
+from .switches import Switches
 from .wsman.endpoint import Endpoint
-from .wsman.http import Answer, HttpRequest, HttpResponse
+from .wsman.http import Answer, HttpRequest, HttpResponse, Wire
 
 if TYPE_CHECKING:
     from .server import EstateLike
@@ -53,8 +58,20 @@ _Handler = Callable[[_Call], Awaitable[Any]]
 class ControlApi:
     """The handler for an `HttpServer`."""
 
-    def __init__(self, estate: EstateLike, *, endpoint: Endpoint, recorder: Recorder, injector: Injector) -> None:
+    def __init__(
+        self,
+        estate: EstateLike,
+        *,
+        endpoint: Endpoint,
+        recorder: Recorder,
+        injector: Injector,
+        switches: Switches,
+        wire: Wire,
+    ) -> None:
         self._estate = estate
+        self._switches = switches
+        self._at_start = switches.as_json()
+        self._wire = wire
         self._endpoint = endpoint
         self._recorder = recorder
         self._injector = injector
@@ -65,6 +82,10 @@ class ControlApi:
             ("PATCH", "machines", True): self._patch,
             ("GET", "requests", False): self._requests,
             ("DELETE", "requests", False): self._clear_requests,
+            ("GET", "totals", False): self._totals,
+            ("GET", "totals", True): self._totals_by_machine,
+            ("GET", "settings", False): self._settings,
+            ("PATCH", "settings", False): self._change_settings,
             ("GET", "faults", False): self._faults,
             ("POST", "faults", False): self._add_fault,
             ("DELETE", "faults", False): self._clear_faults,
@@ -142,19 +163,56 @@ class ControlApi:
 
     async def _clear_requests(self, call: _Call) -> Any:
         self._recorder.clear()
+        self._clear_wire()
         return {}
+
+    def _clear_wire(self) -> None:
+        self._wire.connections = self._wire.bytes_in = self._wire.bytes_out = 0
 
     async def _faults(self, call: _Call) -> Any:
         return self._injector.entries()
 
-    async def _add_fault(self, call: _Call) -> Any:
+    async def _totals(self, call: _Call) -> Any:
+        """Since the last DELETE /requests but for the lab's own CPU time and memory, which are those of its process."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        return {
+            **self._recorder.totals(),
+            "wire": dataclasses.asdict(self._wire),
+            "cpu_seconds": used.ru_utime + used.ru_stime,
+            "peak_rss_bytes": used.ru_maxrss * 1024,
+        }
+
+    async def _totals_by_machine(self, call: _Call) -> Any:
+        if call.name != "machines":
+            raise ApiError(404, f"there is no /totals/{call.name}")
+        return self._recorder.totals_by_machine()
+
+    async def _settings(self, call: _Call) -> Any:
+        return self._switches.as_json()
+
+    async def _change_settings(self, call: _Call) -> Any:
         try:
-            rule = parse_rule(call.data)
+            self._switches.change(call.data)
+        except ValueError as error:
+            raise ApiError(400, str(error)) from None
+        return self._switches.as_json()
+
+    async def _add_fault(self, call: _Call) -> Any:
+        """One rule; or, with `machines` instead of `machine`, the same one for each of many machines."""
+        data = dict(call.data) if isinstance(call.data, dict) else call.data
+        names = data.pop("machines", None) if isinstance(data, dict) else None
+        if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+            raise ApiError(400, "machines is a list of names")
+        try:
+            rules = [parse_rule(data if names is None else {**data, "machine": name}) for name in names or ("",)]
         except BadRule as error:
             raise ApiError(400, str(error)) from None
-        if rule.machine != "*":
-            self._known(rule.machine)
-        self._injector.add(rule)
+        known = {name.lower() for name in self._estate.names()} | {"*"}
+        for rule in rules:
+            if rule.machine not in known:
+                raise ApiError(404, f"there is no machine {rule.machine}")
+        for rule in rules:
+            self._injector.add(rule)
         return {}
 
     async def _clear_faults(self, call: _Call) -> Any:
@@ -187,7 +245,9 @@ class ControlApi:
         await self._alone(self._estate.reset)
         self._endpoint.reset()
         self._recorder.clear()
+        self._clear_wire()
         self._injector.clear()
+        self._switches.change(self._at_start)
         return {}
 
 

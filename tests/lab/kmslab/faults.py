@@ -11,6 +11,8 @@ from typing import Any
 
 #: Kind -> whether the requested operation is carried out all the same.
 KINDS: Mapping[str, bool] = {
+    "hang": False,
+    "unauthorized": False,
     "drop_before": False,
     "drop_after": True,
     "delay": True,
@@ -18,6 +20,9 @@ KINDS: Mapping[str, bool] = {
     "quota": False,
     "html": False,
     "truncated": True,
+    "malformed": True,
+    "wrong_types": True,
+    "wrong_id": True,
     "doctype": True,
     "oversized": True,
     "empty_400": False,
@@ -108,30 +113,44 @@ def parse_rule(data: object) -> Rule:
 
 
 class Injector:
-    """The rules in force, oldest first; a request is met by the first that matches."""
+    """The rules in force, oldest first; a request is met by the first that matches.
+
+    They are kept by machine: thousands of rules cost a request to another machine nothing.
+    """
 
     def __init__(self) -> None:
-        self._rules: list[Rule] = []
+        self._rules: dict[str, dict[int, Rule]] = {}
+        self._added = 0
 
     def add(self, rule: Rule) -> None:
         """Put a rule in force."""
-        self._rules.append(rule)
+        self._added += 1
+        self._rules.setdefault(rule.machine, {})[self._added] = rule
 
-    def clear(self) -> None:
-        """Drop all rules."""
-        self._rules.clear()
+    def clear(self, machine: str | None = None) -> None:
+        """Drop all rules, or those of one machine."""
+        if machine is None:
+            self._rules.clear()
+        else:
+            self._rules.pop(machine.lower(), None)
+
+    def _in_order(self, *machines: str) -> list[tuple[int, str, Rule]]:
+        found = [(number, name, rule) for name in machines for number, rule in self._rules.get(name, {}).items()]
+        return sorted(found, key=lambda entry: entry[0])
 
     def entries(self) -> list[dict[str, object]]:
         """The rules that are left, JSON-ready."""
-        return [asdict(rule) for rule in self._rules]
+        return [asdict(rule) for _number, _name, rule in self._in_order(*self._rules)]
 
     def take(self, *, machine: str, action: str, method: str) -> Rule | None:
         """The rule for this request, used up by one."""
-        for rule in self._rules:
+        if not self._rules:
+            return None
+        for number, name, rule in self._in_order(machine.lower(), "*"):
             if rule.matches(machine=machine, action=action, method=method):
                 if rule.count is not None:
                     rule.count -= 1
                     if rule.count == 0:
-                        self._rules.remove(rule)
+                        del self._rules[name][number]
                 return rule
         return None

@@ -9,6 +9,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,11 +17,14 @@ import yaml
 
 from .cim import MachineView
 from .control_api import ControlApi
+from .dead_ports import DeadPorts
 from .faults import Injector
 from .record import Recorder
+from .switches import Switches
 from .tls import make_context
 from .wsman import BANNER, Endpoint, HttpServer
 from .wsman.auth import BasicScheme, CertificateScheme, Scheme
+from .wsman.http import Wire
 from .wsman.spnego_auth import SPNEGO_SCHEMES, PasswordFile
 
 
@@ -95,6 +99,8 @@ def build_inventory(estate: EstateLike, ports: Mapping[str, Any]) -> dict[str, A
         "lab_http_port": ports["http_port"],
         "lab_https_port": ports["https_port"],
         "lab_ca_file": ports["ca_file"],
+        "lab_closed_port": ports["closed_port"],
+        "lab_silent_port": ports["silent_port"],
         "lab_dns_server": "127.0.0.1",
         "lab_dns_port": ports["dns_port"],
         **added.get("all", {}),
@@ -146,14 +152,25 @@ class LabServer:
         record_limit: int | None = None,
         allow_unencrypted: bool = True,
         machine_ports: Sequence[str] = (),
+        latency_ms: float = 0,
     ) -> None:
         """`machine_ports`: machines that get HTTP and HTTPS ports of their own, with the path /wsman there."""
         self.estate = estate
         self.directory = directory
         self.recorder = Recorder(record_limit)
         self.injector = Injector()
-        self.endpoint = Endpoint(estate.view, recorder=self.recorder, injector=self.injector)
-        control = ControlApi(estate, endpoint=self.endpoint, recorder=self.recorder, injector=self.injector)
+        self.switches = Switches(latency_ms=latency_ms)
+        self.endpoint = Endpoint(estate.view, recorder=self.recorder, injector=self.injector, switches=self.switches)
+        wire = Wire()
+        control = ControlApi(
+            estate,
+            endpoint=self.endpoint,
+            recorder=self.recorder,
+            injector=self.injector,
+            switches=self.switches,
+            wire=wire,
+        )
+        listen = partial(HttpServer, banner=BANNER, latency=lambda: self.switches.latency_ms / 1000, wire=wire)
         context, certificate = make_context(directory)
         self._tls = context
         passwords = PasswordFile(directory)
@@ -166,15 +183,16 @@ class LabServer:
             BasicScheme(),
             CertificateScheme(),
         ]
-        self._http = HttpServer(self.endpoint.listener(plain), banner=BANNER)
-        self._https = HttpServer(self.endpoint.listener(secure), banner=BANNER)
+        self._http = listen(self.endpoint.listener(plain))
+        self._https = listen(self.endpoint.listener(secure))
         self._own = {
             name: {
-                scheme: HttpServer(self.endpoint.listener(offered, machine=name), banner=BANNER)
+                scheme: listen(self.endpoint.listener(offered, machine=name))
                 for scheme, offered in (("http", plain), ("https", secure))
             }
             for name in machine_ports
         }
+        self._dead = DeadPorts()
         self._control = HttpServer(control.handle, banner="kmslab", max_body=16 * 1024 * 1024)
 
     async def start(self, *, http_port: int = 0, https_port: int = 0, control_port: int = 0) -> dict[str, Any]:
@@ -188,6 +206,8 @@ class LabServer:
             "https_port": await self._https.start(port=https_port, context=self._tls),
             "control_port": await self._control.start(port=control_port),
             "dns_port": self.estate.dns_port,
+            "closed_port": self._dead.closed,
+            "silent_port": self._dead.silent,
             "ca_file": str((self.directory / "ca.pem").resolve()),
         }
         if self._own:
@@ -206,5 +226,6 @@ class LabServer:
         own = [server for servers in self._own.values() for server in servers.values()]
         for server in (self._http, self._https, self._control, *own):
             await server.stop()
+        self._dead.close()
         self.endpoint.close()
         self.estate.stop()

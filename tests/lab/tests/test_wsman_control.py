@@ -122,7 +122,7 @@ def state(providers: dict[str, Rows]) -> object:
     return providers["Win32_Service"].rows[0]["State"]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"hang"}))
 def test_whether_the_operation_is_done(client: Client, api: Api, providers: dict[str, Rows], kind: str) -> None:
     assert api("POST", "/faults", {"machine": "SRV01", "kind": kind, "seconds": 0, "size": 10}) == (200, {})
     try:

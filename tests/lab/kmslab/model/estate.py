@@ -104,6 +104,8 @@ class Estate:
             self._prepare_office(machine)
         for machine in self.machines.values():
             self._remember_host(machine)
+            if machine.primary is not None:
+                machine.primary.license.reason = machine.spec.last_failure
         self.dns.configure([self._zone(zone) for zone in spec.zones], self._tsig_keys())
         self._views: dict[str, Mapping[tuple[str, str], Any]] = {}
         self._running = False
@@ -149,7 +151,6 @@ class Estate:
             product.license = License("kms", codes.KMS_VALIDITY)
             product.activation_type, product.ad_object = 1, machine.spec.ad_object
             return
-        product.license.reason = machine.spec.last_failure
         if not machine.spec.licensed:
             return
         if key.channel == "gvlk":

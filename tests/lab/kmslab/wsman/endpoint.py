@@ -20,6 +20,7 @@ from urllib.parse import unquote
 from ..cim import MachineView, WmiError
 from ..faults import Injector, Rule
 from ..record import Exchange, Recorder
+from ..switches import Switches
 from . import names
 from .auth import BasicScheme, LostContext, Scheme, Session, Unencrypted
 from .enumeration import Enumerations
@@ -119,10 +120,12 @@ class _Visit:
     view: MachineView
     machine: _Machine
     login: _Login
-    bytes_in: int
+    http: HttpRequest
     request: Request
     purpose: Purpose
     identify: bool = False
+    refusal: HttpResponse = DROPPED
+    """What this listener answers to somebody who may not log on."""
     problem: Fault | None = None
     """A fault found while the envelope was read."""
 
@@ -142,9 +145,11 @@ class Endpoint:
         *,
         recorder: Recorder,
         injector: Injector,
+        switches: Switches | None = None,
         workers: int = 8,
     ) -> None:
         self._view = view
+        self._switches = Switches() if switches is None else switches
         self._recorder = recorder
         self._injector = injector
         self._machines: dict[str, _Machine] = {}
@@ -206,7 +211,8 @@ class Endpoint:
             return _unauthorized(schemes)
         if not envelope:
             return HttpResponse(headers=login.headers)  # what a client sends only to log on
-        visit = self._read(view, login, envelope, content_type, bytes_in=len(http.body))
+        visit = self._read(view, login, envelope, content_type, http=http)
+        visit.refusal = _unauthorized(schemes)
         rule = self._injector.take(machine=view.name, action=visit.request.action, method=visit.purpose.method)
         if rule is None and not visit.machine.lock.locked() and self.gate.is_open:
             return self._at_once(visit)
@@ -259,8 +265,10 @@ class Endpoint:
 
     # -- messages ---------------------------------------------------------------------------------------------------
 
-    def _read(self, view: MachineView, login: _Login, envelope: bytes, content_type: str, *, bytes_in: int) -> _Visit:
-        visit = _Visit(view, self._machine(view), login, bytes_in, Request(), Purpose("read"))
+    def _read(
+        self, view: MachineView, login: _Login, envelope: bytes, content_type: str, *, http: HttpRequest
+    ) -> _Visit:
+        visit = _Visit(view, self._machine(view), login, http, Request(), Purpose("read"))
         try:
             header, children = open_envelope(envelope, content_type)
             if is_identify(children):
@@ -279,7 +287,8 @@ class Endpoint:
             raise visit.problem
         check_rights(visit.request, visit.view.accounts[visit.login.account][1])
         if is_shell(visit.request.resource_uri):
-            return visit.machine.shells.run(visit.request, visit.view, visit.login.account)
+            swallow = self._switches.swallow_modules
+            return visit.machine.shells.run(visit.request, visit.view, visit.login.account, swallow=swallow)
         operations = Operations(
             visit.view,
             account=visit.login.account,
@@ -304,6 +313,8 @@ class Endpoint:
             return self._send(visit, *await self._carry_out(visit))
         if rule.kind == "delay":
             await asyncio.sleep(rule.seconds)
+        if rule.kind == "hang":
+            await visit.http.when_closed()
         status, envelope = await self._carry_out(visit) if rule.runs else (0, b"")
         return self._spoil(visit, rule, status, envelope)
 
@@ -367,7 +378,7 @@ class Endpoint:
                 method=visit.purpose.method,
                 kind=visit.purpose.kind,
                 status=0 if response.drop else response.status,
-                bytes_in=visit.bytes_in,
+                bytes_in=len(visit.http.body),
                 bytes_out=len(response.body),
                 message_id=request.message_id,
             )
@@ -393,6 +404,8 @@ class Endpoint:
         if rule.kind in faults:
             return self._send(visit, 500, _fault_envelope(visit, faults[rule.kind]()))
         spoilt: dict[str, Callable[[], HttpResponse]] = {
+            "hang": lambda: DROPPED,
+            "unauthorized": lambda: visit.refusal,
             "drop_before": lambda: DROPPED,
             "drop_after": lambda: DROPPED,
             "html": lambda: _page(200, "Sign in", "This network asks you to sign in."),
@@ -403,12 +416,25 @@ class Endpoint:
             return self._note(visit, spoilt[rule.kind]())
         changes: dict[str, Callable[[bytes], bytes]] = {
             "truncated": lambda whole: whole[: len(whole) // 2],
+            "malformed": lambda whole: whole.replace(b"</s:Body>", b"</s:Bodi>", 1),
+            "wrong_types": _with_wrong_types,
+            "wrong_id": lambda whole: _RELATES_TO.sub(rb"\g<1>uuid:00000000-0000-0000-0000-000000000000", whole),
             "doctype": lambda whole: b'<!DOCTYPE e [<!ENTITY lab "lab">]>' + whole,
             "oversized": lambda whole: whole.replace(b"</s:Body>", b"</s:Body><!--" + b" " * rule.size + b"-->", 1),
         }
         if not envelope:
             status, envelope = 500, _fault_envelope(visit, Fault("internal"))
         return self._send(visit, status, changes[rule.kind](envelope) if rule.kind in changes else envelope)
+
+
+_RELATES_TO = re.compile(rb"(<a:RelatesTo>)[^<]*")
+_VALUE = re.compile(rb">(?:\d+|true|false)</")
+
+
+def _with_wrong_types(envelope: bytes) -> bytes:
+    """Numbers and truth values of the body become words."""
+    head, mark, body = envelope.partition(b"<s:Body>")
+    return head + mark + _VALUE.sub(b">plenty</", body)
 
 
 def _unauthorized(schemes: Mapping[str, Scheme]) -> HttpResponse:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import cast
 
@@ -22,6 +23,16 @@ MAX_HEAD = 64 * 1024
 #: What Windows reads of one request: MaxEnvelopeSizekb of Windows 8 / Server 2012 and later.
 MAX_BODY = 500 * 1024
 _DRAIN_SECONDS = 2.0
+_CLOSED = object()
+
+
+@dataclass
+class Wire:
+    """What a server's connections have carried, heads of messages and refused log-ons included."""
+
+    connections: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,11 @@ class HttpRequest:
     connection: MutableMapping[object, object]
     peer: str | None = None
     """The common name in the client's certificate, which TLS has checked."""
+
+    def when_closed(self) -> asyncio.Future[None]:
+        """A future that is done when the connection is gone."""
+        future = self.connection.setdefault(_CLOSED, asyncio.get_running_loop().create_future())
+        return cast("asyncio.Future[None]", future)
 
 
 @dataclass(frozen=True)
@@ -135,6 +151,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server.connections.add(self)
+        self._server.wire.connections += 1
         certificate = transport.get_extra_info("peercert") or {}
         names = {name: value for part in certificate.get("subject", ()) for name, value in part}
         self._peer = names.get("commonName")
@@ -142,8 +159,12 @@ class HttpConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
         self._server.connections.discard(self)
+        waiting = self._state.get(_CLOSED)
+        if isinstance(waiting, asyncio.Future) and not waiting.done():
+            waiting.set_result(None)
 
     def data_received(self, data: bytes) -> None:
+        self._server.wire.bytes_in += len(data)
         if self._draining:
             return
         self._buffer += data
@@ -255,14 +276,26 @@ class HttpConnection(asyncio.Protocol):
         self._head = None
         answer = self._server.handle(request)
         if isinstance(answer, HttpResponse):
-            self._send(answer, keep_alive=keep_alive)
+            wait = self._server.latency()
+            if not wait:
+                self._send(answer, keep_alive=keep_alive)
+                return
+            self._busy = True
+            asyncio.get_running_loop().call_later(wait, partial(self._deliver, answer, keep_alive=keep_alive))
             return
         self._busy = True
         self._task = asyncio.ensure_future(self._finish(answer, keep_alive=keep_alive))
 
     async def _finish(self, answer: Awaitable[HttpResponse], *, keep_alive: bool) -> None:
         response = await answer
+        wait = self._server.latency()
+        if wait:
+            await asyncio.sleep(wait)
         self._task = None
+        self._deliver(response, keep_alive=keep_alive)
+
+    def _deliver(self, response: HttpResponse, *, keep_alive: bool) -> None:
+        """Send what was waited for, and go on with what has come in meanwhile."""
         self._busy = False
         self._send(response, keep_alive=keep_alive)
         if self._transport is not None and not self._closed:
@@ -278,7 +311,9 @@ class HttpConnection(asyncio.Protocol):
             transport.abort()
             return
         close = response.close or not keep_alive
-        transport.write(self._render(response, close=close))
+        message = self._render(response, close=close)
+        self._server.wire.bytes_out += len(message)
+        transport.write(message)
         if close:
             self._closed = True
             transport.close()
@@ -299,8 +334,19 @@ class HttpConnection(asyncio.Protocol):
 class HttpServer:
     """Listens on loopback (127.0.0.1 and, where there is one, ::1 on the same port) and hands requests to a handler."""
 
-    def __init__(self, handler: Handler, *, banner: str = "", max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        banner: str = "",
+        max_body: int = MAX_BODY,
+        latency: Callable[[], float] = lambda: 0.0,
+        wire: Wire | None = None,
+    ) -> None:
+        """`latency`: seconds by which each answer is held back; `wire`: what to count in, with other servers."""
         self._handler = handler
+        self.latency = latency
+        self.wire = Wire() if wire is None else wire
         self.max_body = max_body
         self.banner = f"Server: {banner}\r\n" if banner else ""
         self.connections: set[HttpConnection] = set()

@@ -9,6 +9,8 @@ Each command has ended when its Command is answered, so that the first Receive h
 from __future__ import annotations
 
 import base64
+import json
+import re
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +39,13 @@ _DONE = _SHELL + "/CommandState/Done"
 _OUTPUTS = ("stdout", "stderr")
 #: Output of one ReceiveResponse, before base64: so that its envelope is no larger than any client takes.
 _CHUNK = 32 * 1024
+
+
+_POWERSHELL = re.compile(r"(?:\S*\\)?(?:powershell|pwsh)(?:\.exe)?\s", re.IGNORECASE)
+#: What a swallowed module has to say: nothing changed, and the keys that results of the usual modules have.
+SWALLOWED = Finished(
+    stdout=json.dumps({"changed": False, "rc": 0, "stdout": "", "stderr": "", "ansible_facts": {}}) + "\r\n"
+)
 
 
 @dataclass
@@ -77,6 +86,7 @@ class Shells:
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._swallow = False
         self._shells: dict[str, _Shell] = {}
 
     def __len__(self) -> int:
@@ -88,9 +98,10 @@ class Shells:
         for shell in [one for one in self._shells.values() if now - one.used > one.idle.total_seconds()]:
             del self._shells[shell.identifier]
 
-    def run(self, request: Request, view: MachineView, account: str) -> Reply:
-        """Carry out a request to a shell resource.  Raises Fault."""
+    def run(self, request: Request, view: MachineView, account: str, *, swallow: bool = False) -> Reply:
+        """Carry out a request to a shell resource; `swallow` as in `kmslab.switches`.  Raises Fault."""
         self._forget_idle()
+        self._swallow = swallow
         if request.resource_uri.lower() != CMD:
             # Runspaces of PowerShell and custom shells: this machine opens none.
             raise Fault("shell_quota", Details(by_generation=True))
@@ -180,7 +191,10 @@ class Shells:
             raise Fault("bad_body")
         # As the service does it: command and arguments, with a blank between them, are one line for cmd.exe.
         line = " ".join((*_words(body, "Command"), *_words(body, "Arguments")))
-        done = run_command(view, shell.account, line, directory=shell.directory, variables=shell.variables)
+        if self._swallow and _POWERSHELL.match(line):
+            done = SWALLOWED
+        else:
+            done = run_command(view, shell.account, line, directory=shell.directory, variables=shell.variables)
         identifier = (body.get("CommandId") or _new_id()).upper()
         shell.commands[identifier] = _Command(identifier, done.exit_code, _encode(done, shell.codec))
         return self._answer("Command", f"<rsp:CommandId>{text(identifier)}</rsp:CommandId>")
