@@ -63,10 +63,11 @@ class HostWish:
             )
         for setting, value in self.settings.items():
             setting.check(value)
-        _check_publish_domains(self.publish_domains or ())
+        check_publish_domains(self.publish_domains or ())
 
 
-def _check_publish_domains(domains: Sequence[PublishDomain]) -> None:
+def check_publish_domains(domains: Sequence[PublishDomain]) -> None:
+    """Raise InvalidOption for what can't be a list of domains to publish in."""
     seen = set()
     for item in domains:
         labels = item.domain.split(".")
