@@ -9,7 +9,7 @@ PYTHON_BIN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 
-STAGES := lint unit lab system dns auth programs molecule sanity docs build ee
+STAGES := lint unit lab system dns auth programs molecule sanity docs build ee awx
 
 .DEFAULT_GOAL := help
 .PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy live

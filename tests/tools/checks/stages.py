@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from .authentication import auth
+from .awx import COLLECTIONS, awx, provide_collection
 from .dns_servers import dns
 from .ee import ee
 from .errors import StageError
@@ -37,6 +38,7 @@ TYPED_FOLDERS = (
     "tests/browser",
     "tests/authentication",
     "tests/ee",
+    "tests/awx",
     "tests/live",
     "extensions/molecule",
 )
@@ -154,6 +156,8 @@ def build(job: Job) -> None:
     )
     modules, playbooks = plugin_names("modules"), playbook_names()
     _check_documented(job, "module", modules, environment)
+    provide_collection(job)  # the playbook configure_awx needs awx.awx
+    environment = {"ANSIBLE_COLLECTIONS_PATH": f"{installed}:{COLLECTIONS}"}
     for playbook in playbooks:
         job.run(VENV_BIN / "ansible-playbook", "--syntax-check", "-i", "localhost,", playbook, env=environment)
     _check_contents(archive, installed)
@@ -185,6 +189,7 @@ STAGES = {
         Stage("docs", docs),
         Stage("build", build),
         Stage("ee", ee),
+        Stage("awx", awx),
         Stage("galaxy", galaxy),
         Stage("cores", cores),
     )
