@@ -12,7 +12,7 @@ CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 STAGES := lint unit lab system dns auth programs molecule sanity docs build ee awx
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy live
+.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy logons live
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,12 +49,13 @@ docs: tree ## module, role and changelog documentation
 build: tree ## builds the collection, installs the archive, reads every module's documentation from it
 ee: tree ## an execution environment for AWX, and the tests of the lab in it (ALL=1: all of them)
 	@$(CHECKS) ee $(if $(ALL),--all)
+logons: tree ## the table of all ways to log on, on every ansible-core (root: as auth)
 galaxy: tree ## galaxy-importer on the built archive, without a warning
 live: tree ## against a real Windows host, see tests/live/README.md
 	@$(PYTHON_BIN) -m pytest tests/live
 cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
 
-$(filter-out molecule ee,$(STAGES)) cores galaxy:
+$(filter-out molecule ee,$(STAGES)) cores galaxy logons:
 	@$(CHECKS) run $@
 
 format: $(STAMP) ## rewrites Python files in the project's format

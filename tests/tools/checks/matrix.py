@@ -149,7 +149,7 @@ def cores(job: Job) -> None:
     absent = [name for name in ENDS if name in missing]
     tree = _snapshot("cores")
     ends = [one for one in found if one.name in ENDS]
-    job.run_all([partial(_make_venv, job, one) for one in ends])
+    job.run_all([partial(make_venv, job, one) for one in ends])
     for combination in ends:
         own = Job(job.log)
         _unit(own, combination, tree)
@@ -183,7 +183,7 @@ class _Table:
 
 
 def _run_row(combination: Combination, checks: Sequence[str], tree: Path) -> Iterator[tuple[str, Cell]]:
-    venv = _run(combination.name, "venv", partial(_make_venv, combination=combination))
+    venv = _run(combination.name, "venv", partial(make_venv, combination=combination))
     if venv.failed:
         yield "venv", venv
         return
@@ -221,7 +221,7 @@ def _snapshot(name: str) -> Path:
     return tree
 
 
-def _make_venv(job: Job, combination: Combination) -> None:
+def make_venv(job: Job, combination: Combination) -> None:
     """The virtual environment of a combination; the one of an earlier run if it was made of the same things."""
     folder = VENVS / combination.name
     stamp = folder / ".made-of"

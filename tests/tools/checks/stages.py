@@ -17,6 +17,7 @@ from .ee import ee
 from .errors import StageError
 from .galaxy import galaxy
 from .html import html
+from .logons import logons
 from .matrix import cores
 from .molecule import molecule
 from .needs import Needs, provide
@@ -192,5 +193,6 @@ STAGES = {
         Stage("awx", awx),
         Stage("galaxy", galaxy),
         Stage("cores", cores),
+        Stage("logons", logons),
     )
 }
