@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from ansible import constants as C
@@ -76,18 +77,16 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from None
 
     def _report(self, task_vars: dict[str, Any]) -> dict[str, Any]:
-        options = validated_options(self._task, self.argument_spec)
-        options = {name: None if value == "" else value for name, value in options.items()}
+        options = self._options()
         _check_ranges(options)
         hosts = self._hosts(options["hosts"], task_vars)
-        conditions = [
-            Condition.parse(text, with_dns=bool(options["domains"])) for text in options["fail_when"] if text.strip()
-        ]
+        conditions = [Condition.parse(text, with_dns=bool(options["domains"])) for text in options["fail_when"]]
         members = self._members(options["groups"], conditions, task_vars)
         paths = {name: Path(options[name]) for name in _OUTPUTS if options[name]}
         for name, path in paths.items():
             check_writable(name, path)
-        earlier = read_earlier(Path(options["compare_with"])) if options["compare_with"] else None
+        _check_different({**paths, **({"state_file": Path(options["state_file"])} if options["state_file"] else {})})
+        earlier = _earlier(options)
         published = _published(options)
 
         started = time.monotonic()
@@ -121,6 +120,15 @@ class ActionModule(ActionBase):
             result.update(failed=True, conditions_met=met, msg=f"{result['msg']}. Failed by {'; '.join(met)}")
         return result
 
+    def _options(self) -> dict[str, Any]:
+        """The options; what is empty counts as not given, because AWX sends answers that nobody gave as such."""
+        given = {name: value for name, value in self._task.args.items() if not _is_empty(value)}
+        options = validated_options(SimpleNamespace(action=self._task.action, args=given), self.argument_spec)
+        return {
+            name: [item.strip() for item in value if item.strip()] if isinstance(value, list) else value
+            for name, value in options.items()
+        }
+
     def _hosts(self, given: Sequence[str] | None, task_vars: dict[str, Any]) -> list[str]:
         if given is None:
             everyone = task_vars["ansible_play_hosts_all"]
@@ -137,7 +145,7 @@ class ActionModule(ActionBase):
         self, groups: Sequence[str], conditions: Sequence[Condition], task_vars: dict[str, Any]
     ) -> dict[str, Collection[str]]:
         known = task_vars["groups"]
-        wanted = dict.fromkeys([*filter(None, groups), *(one.group for one in conditions if one.group)])
+        wanted = dict.fromkeys([*groups, *(one.group for one in conditions if one.group)])
         for group in wanted:
             if group not in known:
                 raise FleetError(f"groups, fail_when: the inventory has no group {group!r}")
@@ -159,9 +167,12 @@ class ActionModule(ActionBase):
         cores = len(os.sched_getaffinity(0))
         processes = options["processes"] or min(cores, _MOST_PROCESSES_BY_DEFAULT)
         progress = _Progress(self._display.display, len(hosts))
-        for answer in survey(hosts, connections.target, limits, processes=processes, tick=progress.tick):
-            journal.add(answer)
-            progress.count(answered=answer.answered)
+        answers = survey(hosts, connections.target, limits, processes=processes, tick=progress.tick)
+        # Its processes end with it, also when an answer can't be written down.
+        with closing(answers):
+            for answer in answers:
+                journal.add(answer)
+                progress.count(answered=answer.answered)
 
     def _write(
         self,
@@ -226,6 +237,30 @@ class _Progress:
             )
 
 
+def _is_empty(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _check_different(paths: dict[str, Path]) -> None:
+    """Raises FleetError when two options name one file: one of them would overwrite the other."""
+    names: dict[str, str] = {}
+    for name, path in paths.items():
+        other = names.setdefault(os.path.realpath(path), name)
+        if other != name:
+            raise FleetError(f"{other}, {name}: both are {path}. Name two different files")
+
+
+def _earlier(options: dict[str, Any]) -> dict[str, str] | None:
+    """Host -> its condition in the run to compare with; None when there is none to be compared with."""
+    given, lines = options["compare_with"], options["json_lines"]
+    if not given:
+        return None
+    if lines and os.path.realpath(given) == os.path.realpath(lines) and not os.path.exists(given):
+        # The first run of those that go on from one to the next.
+        return {}
+    return read_earlier(Path(given))
+
+
 def _check_ranges(options: dict[str, Any]) -> None:
     for name, (least, most) in _RANGES.items():
         value = options[name]
@@ -235,7 +270,7 @@ def _check_ranges(options: dict[str, Any]) -> None:
 
 def _published(options: dict[str, Any]) -> set[str] | None:
     """The KMS hosts that DNS names, by whatever a client may call them; None when it is not to be asked."""
-    domains = [domain for domain in options["domains"] if domain.strip()]
+    domains = options["domains"]
     if not domains:
         return None
     if library_problem():

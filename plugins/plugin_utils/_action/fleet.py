@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from ansible import constants as C
@@ -59,7 +60,11 @@ class FleetConnections:
         """Raises whatever the variables of the host and the connection plugin make it raise."""
         connection = self.connection(host)
         hold = self._tickets.hold()
-        return Target(host, open_transport(connection, get_ticket=hold.get), release=hold.release)
+        transport = open_transport(connection, get_ticket=hold.get)
+        prepare = None
+        if getattr(connection, "_kerb_managed", False) and connection._winrm_transport == ["kerberos"]:
+            prepare = partial(hold.get, connection, transport.endpoint)
+        return Target(host, transport, prepare=prepare, release=hold.release)
 
     def connection(self, host: str) -> Any:
         """The connection plugin of a host, with its options."""
@@ -117,7 +122,7 @@ class SharedTickets:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._account: tuple[str, ...] | None = None
-        self._refused: dict[tuple[str, ...], Exception] = {}
+        self._refused: dict[tuple[str, ...], str] = {}
         self._owner: Any = None
         self._users = 0
 
@@ -133,24 +138,26 @@ class SharedTickets:
                 self._condition.wait()
             if account in self._refused:
                 # Thousands of tries with a wrong password would lock the account.
-                raise self._refused[account]
+                raise CimAuthenticationError(self._refused[account], endpoint=endpoint)
             if self._account != account:
                 self._account = None
                 try:
                     ticket_by_plugin(connection, endpoint)
                 except CimAuthenticationError as error:
-                    self._refused[account] = error
+                    self._refused[account] = error.message
                     raise
                 self._account = account
                 # The file of the ticket goes with the plugin that made it.
                 self._owner = connection
             self._users += 1
 
-    def give_back(self) -> None:
-        """The host is done with it."""
+    def give_back(self, hold: Hold) -> None:
+        """The host is done with it, if it had anything."""
         with self._condition:
-            self._users -= 1
-            self._condition.notify_all()
+            if hold.taken:
+                hold.taken = False
+                self._users -= 1
+                self._condition.notify_all()
 
 
 class Hold:
@@ -158,16 +165,14 @@ class Hold:
 
     def __init__(self, tickets: SharedTickets) -> None:
         self._tickets = tickets
-        self._taken = False
+        self.taken = False
 
     def get(self, connection: Any, endpoint: str) -> None:
         """See `SharedTickets.take`; a host that logs on again keeps what it has."""
-        if not self._taken:
+        if not self.taken:
             self._tickets.take(connection, endpoint)
-            self._taken = True
+            self.taken = True
 
     def release(self) -> None:
         """Harmless when nothing was taken."""
-        if self._taken:
-            self._tickets.give_back()
-            self._taken = False
+        self._tickets.give_back(self)

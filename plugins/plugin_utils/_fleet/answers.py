@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._report.rows import COLUMNS, KmsHost, Row, kms_host_of, rows_of
+from .._report.rows import KmsHost, Row, kms_host_of, rows_of
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,12 @@ class Answer:
 
     def as_line(self, *, timed: bool = True) -> bytes:
         """One line of JSON without what has no value; without its time, it changes only when the machine does."""
-        value: dict[str, Any] = {"host": self.host, **({"at": self.at} if timed else {})}
+        # The time comes first: that is how a file of these lines is told from one without times.
+        value: dict[str, Any] = {**({"at": self.at} if timed else {}), "host": self.host}
         value["rows"] = [_brief(row.as_dict()) for row in self.rows]
         if self.kms_host:
             value["kms_host"] = self.kms_host.as_dict()
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
 def answer_of(host: str, result: Mapping[str, Any], *, at: float) -> Answer:
@@ -55,9 +58,9 @@ def answer_of(host: str, result: Mapping[str, Any], *, at: float) -> Answer:
     return Answer(host, at, tuple(rows_of(host, result)), kms_host_of(host, result))
 
 
-def not_asked(host: str, reason: str, *, at: float) -> Answer:
+def not_asked(host: str, reason: str, *, remedy: str = "") -> Answer:
     """The answer of a machine that told nothing."""
-    return answer_of(host, {"unreachable": True, "msg": reason}, at=at)
+    return answer_of(host, {"unreachable": True, "error": {"message": reason, "remedy": remedy}}, at=time.time())
 
 
 def parse_line(line: bytes) -> Answer | None:
@@ -69,11 +72,13 @@ def parse_line(line: bytes) -> Answer | None:
         rows = tuple(Row.from_dict({**_EMPTY, **_shared(row)}) for row in value["rows"])
         kms_host = KmsHost(**value["kms_host"]) if value.get("kms_host") else None
         return Answer(str(value["host"]), float(value.get("at", 0)), rows, kms_host) if rows else None
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return None
 
 
-_EMPTY: dict[str, Any] = {**dict.fromkeys(COLUMNS), "permanent": False, "is_addon": False}
+_EMPTY: dict[str, Any] = {
+    field.name: field.default for field in dataclasses.fields(Row) if field.default is not dataclasses.MISSING
+}
 
 
 def _shared(row: dict[str, Any]) -> dict[str, Any]:
@@ -82,4 +87,5 @@ def _shared(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _brief(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if value not in (None, False)}
+    # By identity: no days left is a number that tells something, and equals False.
+    return {name: value for name, value in row.items() if value is not None and value is not False}

@@ -6,10 +6,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,24 +20,31 @@ from .._licensing.errors import LicensingError
 from .._licensing.faults import error_from_fault
 from .._licensing.info import read_license_info
 from .._licensing.reading import Scope
-from .answers import Answer, answer_of
+from .answers import Answer, answer_of, not_asked
 
 #: Windows answers an operation within its own limit (MaxTimeoutms) of 60 seconds, or says so.
 _OPERATION_TIMEOUT = 60.0
 #: Waits before a machine is asked again that has no room for a request right now (a quota fault).
 _BACKOFF = (1.0, 2.0, 4.0, 8.0)
+#: Seconds after its time at which a machine is given up whose thread something else holds: a look-up of a name, a
+#: proxy that sends an answer's head byte by byte.
+_GRACE = 2.0
+#: A time-out that is so near to the end of the run comes from there.
+_CLOSE = 0.1
 
 
 @dataclass(frozen=True)
 class Target:
     """A machine and the way to it, or why there is none (`refusal`).
 
-    release: called when the machine has been asked.
+    prepare: called first; the machine's time begins when it returns, because it may wait for other machines.
+    release: called when the machine has been asked or given up; twice if both come to pass.
     """
 
     host: str
     transport: Transport | None
     refusal: str = ""
+    prepare: Callable[[], None] | None = None
     release: Callable[[], None] | None = None
 
 
@@ -58,29 +65,105 @@ def ask_all(
     `targets` is read as fast as there is room for the next one, so that it may make them one by one.  deadline: of the
     monotonic clock; a target that can't be asked before it is left out.
     """
-    room = threading.BoundedSemaphore(limits.concurrency)
+    flights = _Flights(deliver, limits, math.inf if deadline is None else deadline)
+    for target in targets:
+        if not flights.start(target):
+            break
+    flights.wait_for_all()
 
-    def work(target: Target) -> None:
+
+class _Flights:
+    """The machines that are being asked, each in a thread of its own.
+
+    A thread can't be ended from outside.  One that is overdue is left to itself, and what it finds in the end is not
+    listened to.
+    """
+
+    def __init__(self, deliver: Callable[[Answer], None], limits: Limits, deadline: float) -> None:
+        self._deliver = deliver
+        self._limits = limits
+        self._deadline = deadline
+        self._changed = threading.Condition()
+        self._ends: dict[str, float] = {}
+        self._targets: dict[str, Target] = {}
+        self._busy = 0
+
+    def start(self, target: Target) -> bool:
+        """Ask a machine when there is room; False when there is none before the deadline."""
+        if not self._wait(self._limits.concurrency - 1, self._deadline):
+            return False
+        with self._changed:
+            self._targets[target.host] = target
+            self._ends[target.host] = self._deadline
+            self._busy += 1
         try:
-            deliver(ask(target, limits, deadline=deadline))
+            threading.Thread(target=self._ask, args=(target,), name=f"fleet {target.host}", daemon=True).start()
+        except RuntimeError:
+            reason = "The controller lets this process have no more threads"
+            self._land(not_asked(target.host, reason, remedy="Lower concurrency, or raise the limit"))
+        return True
+
+    def wait_for_all(self) -> None:
+        """Return when all answers have been handed over."""
+        self._wait(0, math.inf)
+
+    def _ask(self, target: Target) -> None:
+        def begun() -> None:
+            with self._changed:
+                if target.host in self._ends:
+                    self._ends[target.host] = min(time.monotonic() + self._limits.per_host, self._deadline)
+
+        self._land(ask(target, self._limits, deadline=self._deadline, begun=begun))
+
+    def _land(self, answer: Answer) -> None:
+        with self._changed:
+            if self._ends.pop(answer.host, None) is None:
+                return
+            del self._targets[answer.host]
+        try:
+            self._deliver(answer)
         finally:
-            room.release()
+            with self._changed:
+                self._busy -= 1
+                self._changed.notify()
 
-    with ThreadPoolExecutor(limits.concurrency, thread_name_prefix="fleet") as pool:
-        for target in targets:
-            left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and (left <= 0 or not room.acquire(timeout=left)):
-                break
-            if left is None:
-                room.acquire()
-            pool.submit(work, target)
+    def _wait(self, most: int, until: float) -> bool:
+        """Wait until no more than so many are being asked, but not longer than `until`."""
+        while True:
+            overdue: list[Target] = []
+            with self._changed:
+                now = time.monotonic()
+                if now >= until:
+                    return False
+                if self._busy <= most:
+                    return True
+                late = [host for host, end in self._ends.items() if end + _GRACE <= now]
+                overdue = [self._targets[host] for host in late]
+                if not overdue:
+                    self._changed.wait(min(until - now, _GRACE))
+            for target in overdue:
+                self._land(_too_late(target.host, self._limits, deadline=self._deadline))
+                if target.release:
+                    target.release()
 
 
-def ask(target: Target, limits: Limits, *, deadline: float | None = None) -> Answer:
-    """What this machine says of its licences; never raises for what the machine or the way to it does."""
+def ask(
+    target: Target, limits: Limits, *, deadline: float = math.inf, begun: Callable[[], None] = lambda: None
+) -> Answer:
+    """What this machine says of its licences; never raises for what the machine or the way to it does.
+
+    begun: called when its time begins.
+    """
     at = time.time()
     try:
+        if target.prepare:
+            target.prepare()
+        begun()
         return answer_of(target.host, _ask(target, limits, deadline), at=at)
+    except CimTimeoutError as error:
+        if time.monotonic() >= deadline - _CLOSE:
+            return _too_late(target.host, limits, deadline=deadline)
+        return answer_of(target.host, {"unreachable": True, "msg": str(error)}, at=at)
     except CimTransportError as error:
         return answer_of(target.host, {"unreachable": True, "msg": str(error)}, at=at)
     except CimFault as fault:
@@ -96,10 +179,25 @@ def ask(target: Target, limits: Limits, *, deadline: float | None = None) -> Ans
             target.release()
 
 
-def _ask(target: Target, limits: Limits, deadline: float | None) -> dict[str, Any]:
+def _too_late(host: str, limits: Limits, *, deadline: float) -> Answer:
+    if time.monotonic() >= deadline - _CLOSE:
+        return out_of_time(host, limits)
+    return not_asked(host, f"It took longer than host_timeout, {limits.per_host:.0f} seconds")
+
+
+def out_of_time(host: str, limits: Limits) -> Answer:
+    """The answer of a machine that the time of the whole run was too short for."""
+    return not_asked(
+        host,
+        f"The time of the whole run, {limits.total or 0:.0f} seconds, was over before it answered",
+        remedy="Raise time_limit or concurrency, or call again with the same state_file, which asks only such machines",
+    )
+
+
+def _ask(target: Target, limits: Limits, deadline: float) -> dict[str, Any]:
     if target.transport is None:
         return {"failed": True, "msg": target.refusal}
-    seconds = limits.per_host if deadline is None else max(0.0, min(limits.per_host, deadline - time.monotonic()))
+    seconds = max(0.0, min(limits.per_host, deadline - time.monotonic()))
     transport = _Within(target.transport, seconds)
     backoff = [wait for number, wait in enumerate(_BACKOFF) if sum(_BACKOFF[: number + 1]) < seconds]
     operation = max(1.0, min(_OPERATION_TIMEOUT, seconds))
@@ -133,7 +231,9 @@ class _Within:
     def _send_once(self, envelope: bytes, timeout: float) -> bytes:
         left = self._end - time.monotonic()
         if left <= 0:
-            raise CimTimeoutError(f"It took longer than {self._seconds:.0f} seconds.", endpoint=self.endpoint)
+            raise CimTimeoutError(
+                f"It took longer than host_timeout, {self._seconds:.0f} seconds.", endpoint=self.endpoint
+            )
         try:
             return self._inner.send(envelope, timeout=min(timeout, left))
         finally:

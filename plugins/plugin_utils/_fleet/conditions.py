@@ -51,10 +51,15 @@ class Condition:
         return cls(text.strip(), metric, group, sign, float(number), bool(percent))
 
     def met(self, counts: Mapping[str, int]) -> str | None:
-        """What is the case, by the counts of its group; None when the condition does not hold."""
+        """What is the case, by the counts of its group; None when the condition does not hold.
+
+        A part of no machines is neither large nor small: such a condition does not hold.
+        """
         found = counts[self.metric]
         total = counts["hosts"]
-        value = found * 100 / total if self.percent and total else float(found)
+        if self.percent and not total:
+            return None
+        value = found * 100 / total if self.percent else float(found)
         if not _OPERATORS[self.sign](value, self.number):
             return None
         where = f" of {self.group}" if self.group else ""

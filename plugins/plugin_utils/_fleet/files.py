@@ -24,7 +24,9 @@ def equal(old: str, new: str) -> bool:
 def read_text(path: Path) -> str | None:
     """What is in the file; None when there is none, or nothing that could be compared."""
     try:
-        return path.read_text(encoding="utf-8")
+        # As it is: tables have line ends of their own.
+        with open(path, encoding="utf-8", newline="") as file:
+            return file.read()
     except (OSError, UnicodeDecodeError):
         return None
 

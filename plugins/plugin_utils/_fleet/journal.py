@@ -16,7 +16,7 @@ from .answers import Answer, parse_line
 from .errors import FleetError
 
 #: What every line of such a file begins with.
-_BEGINNING = b'{"host":'
+_BEGINNING = b'{"at":'
 
 
 class Journal:
@@ -51,7 +51,7 @@ class Journal:
         with open(self.path, "rb") as lines:
             first = lines.readline()
             # The first line may be torn, too, if the run before was killed early.
-            if first and not first.startswith(_BEGINNING):
+            if not (first.startswith(_BEGINNING) or _BEGINNING.startswith(first)):
                 raise FleetError(
                     f"state_file: {self.path} is a file of something else, which would be overwritten. Name another "
                     "one, or remove it"
@@ -92,7 +92,10 @@ class Journal:
         """Write an answer down; it is in the file when this returns."""
         line = answer.as_line()
         try:
-            os.write(self._file, line)
+            rest = line
+            while rest:
+                # A disk that is nearly full takes a part.
+                rest = rest[os.write(self._file, rest) :]
         except OSError as error:
             raise FleetError(
                 f"state_file: {self.path} can't be written: {error.strerror}. What is in it is kept: make room, then "

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from .answers import Answer, not_asked, parse_line
-from .asking import Limits, Target, ask_all
+from .asking import Limits, Target, ask_all, out_of_time
 
 #: Seconds that a process has to end by itself when the time of the whole run is over.  A look-up of a name can't be
 #: broken off in any other way than with its process.
@@ -42,7 +43,7 @@ def survey(
     *,
     processes: int,
     tick: Callable[[], None] = lambda: None,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     """Every host's answer, as it comes in; exactly one for each.
 
     :param make_target: called in the process that asks the host, in one thread; it may raise whatever it likes.
@@ -57,7 +58,7 @@ def survey(
             # Every n-th host: those of one site, which may all be slow, are spread.
             own = list(hosts[number::count])
             threads = limits.concurrency // count + (number < limits.concurrency % count)
-            shares.append(_start(own, make_target, Limits(threads, limits.per_host), deadline, shares))
+            shares.append(_start(own, make_target, replace(limits, concurrency=threads), deadline, shares))
         yield from _collect(shares, limits, deadline, tick)
     finally:
         for share in shares:
@@ -97,6 +98,8 @@ def _work(
         signal.signal(number, signal.SIG_DFL)
     for other in inherited:
         other.close()
+    threading.Thread(target=_end_with_parent, name="fleet parent", daemon=True).start()
+    _allow_many_files()
     lock = threading.Lock()
 
     def deliver(answer: Answer) -> None:
@@ -119,6 +122,21 @@ def _work(
     pipe.close()
 
 
+def _end_with_parent() -> None:
+    """Nobody listens any more when the run was killed; a state file would stay locked by what is left of it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _allow_many_files() -> None:
+    """As many connections as the system lets this process have; often it is 1024 unless one asks for more."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def _collect(
     shares: Sequence[_Share], limits: Limits, deadline: float | None, tick: Callable[[], None]
 ) -> Iterator[Answer]:
@@ -139,17 +157,12 @@ def _collect(
                 yield answer
         tick()
     for share in shares:
-        reason = _why_silent(share, limits, over=deadline is not None and time.monotonic() >= deadline)
-        for host in share.waiting:
-            yield not_asked(host, reason, at=time.time())
-
-
-def _why_silent(share: _Share, limits: Limits, *, over: bool) -> str:
-    if over and limits.total is not None:
-        return (
-            f"The time limit of the whole run, {limits.total:.0f} seconds, was over before it answered. Raise "
-            "time_limit or concurrency, or call again with the same state_file, which asks only such machines"
-        )
-    with suppress(ValueError):
+        if not share.waiting:
+            continue
+        if deadline is not None and time.monotonic() >= deadline:
+            yield from (out_of_time(host, limits) for host in share.waiting)
+            continue
         share.process.join(_GRACE)
-    return f"The process that was to ask it has ended (exit code {share.process.exitcode})"
+        reason = f"The process that was to ask it has ended (exit code {share.process.exitcode})"
+        remedy = "Lower concurrency if memory is short, then call again with the same state_file"
+        yield from (not_asked(host, reason, remedy=remedy) for host in share.waiting)
