@@ -201,6 +201,7 @@ def _play(block: Block, name: str, *, dns_port: int) -> dict[str, Any]:
             "group/winops.kms.dns": server,
             # Nothing listens at the addresses of the lab's machines but WinRM.
             "winops.kms.discovery_info": {**server, "probe": "none"},
+            "winops.kms.fleet_report": {"dns_server": "127.0.0.1", "dns_port": dns_port},
         },
         "tasks": tasks,
     }

@@ -34,6 +34,7 @@ GUIDES = {
     "guide_office": 0,
     "guide_offline": 0,
     "guide_replace_host": 0,
+    "guide_fleet": 0,
     "guide_awx": 2,
     "guide_troubleshooting": 0,
     "guide_windows_connection": 0,
