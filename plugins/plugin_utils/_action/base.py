@@ -18,12 +18,16 @@ from .._licensing.apply import Applier, Outcome
 from .._licensing.errors import AmbiguousProduct, ErrorInfo, InvalidOption, LicensingError
 from .._licensing.faults import error_from_fault
 from .._licensing.hresult import NOT_ENOUGH_COUNT, hex_code
-from .._licensing.keys import ProductKey
+from .._licensing.keys import ProductKey, gvlk_table, published_gvlks
 from .._licensing.reading import Reader, Scope, State, parse_guid
 from .._licensing.report import license_result, threshold_result
 from .._licensing.state import Product
 from .exclusive import alone_with
 from .wsman import Work, WsmanAction
+
+# Ansible imports this before it forks a worker for each host: what is worked out here, all of them have.
+gvlk_table()
+published_gvlks()
 
 _PENDING_CODE = hex_code(NOT_ENOUGH_COUNT)
 

@@ -141,7 +141,7 @@ def derived(name: str) -> Callable[[Callable[[Rows], _T]], Callable[[], _T]]:
 
 @cache
 def _merged(name: str, directory: Path | None) -> Rows:
-    own = _read(DATA / f"{name}.csv")
+    own = _own(name)
     path = directory / f"{name}.csv" if directory else None
     if path is None or not path.exists():
         return own
@@ -151,6 +151,11 @@ def _merged(name: str, directory: Path | None) -> Rows:
     for row in _read(path):
         merged[tuple(row.get(column, "") for column in key)] = {**blank, **row}
     return tuple(merged.values())
+
+
+@cache
+def _own(name: str) -> Rows:
+    return _read(DATA / f"{name}.csv")
 
 
 def _read(path: Path) -> Rows:
@@ -170,7 +175,7 @@ def _check_directory(directory: Path) -> None:
         if table is None:
             raise InvalidOption(OPTION, f"{path}: there is no such table", remedy=f"The tables are {known}")
         try:
-            _check_table(path, table, columns=tuple(_read(DATA / path.name)[0]))
+            _check_table(path, table, columns=tuple(_own(path.stem)[0]))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InvalidOption(
                 OPTION, f"{path} can't be read: {error}", remedy="It must be a CSV file in UTF-8"
