@@ -9,6 +9,7 @@ What is used of ansible-core that is not public is named in CONTRACT, so that a 
 
 from __future__ import annotations
 
+import multiprocessing
 import threading
 from collections.abc import Mapping
 from functools import partial
@@ -35,6 +36,7 @@ CONTRACT = {
     "VariableManager.get_vars": ("play", "host", "task", "_hosts", "_hosts_all"),
     "Templar": ("copy_with_new_env", "template"),
     "ActionBase": ("_play_context", "_shared_loader_obj", "_task", "_templar"),
+    "WorkerProcess": ("_play_context",),
 }
 
 
@@ -49,12 +51,13 @@ class FleetConnections:
         self._tickets = SharedTickets()
         self._play = action._task.get_play()
         keywords = action._task.dump_attrs()
-        # As the task executor does: these two come from the command line, and `retries` is of the task.
-        keywords["timeout"] = action._play_context.timeout
-        if action._play_context.password:
-            keywords["password"] = action._play_context.password
-        keywords.pop("retries", None)
+        # As the task executor does.
+        for name in ("retries", "timeout"):
+            keywords.pop(name, None)
         self._keywords = keywords
+        # What comes from the command line.  The action's own context has the first host's variables in it: its password
+        # is none of the other hosts' business.
+        self._context = getattr(multiprocessing.current_process(), "_play_context", None)
 
     def target(self, host: str) -> Target:
         """Raises whatever the variables of the host and the connection plugin make it raise."""
@@ -85,8 +88,21 @@ class FleetConnections:
         )
         if connection is None:
             raise AnsibleError(f"there is no connection plugin {name!r}")
-        connection.set_options(task_keys=self._keywords, var_options=_option_variables(connection, variables, templar))
+        keywords = {**self._keywords, **self._context_keywords(variables, templar)}
+        connection.set_options(task_keys=keywords, var_options=_option_variables(connection, variables, templar))
         return connection
+
+    def _context_keywords(self, variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
+        """What the task executor has in its context for a host: its variables, else the command line."""
+        found: dict[str, Any] = {}
+        for name in ("timeout", "password"):
+            own = [variable for variable in C.MAGIC_VARIABLE_MAPPING[name] if variable in variables][:1]
+            value = getattr(self._context, name, None)
+            if own:
+                value = _templated(own, variables, templar).get(own[0])
+            if value:
+                found[name] = value
+        return found
 
 
 def _option_variables(connection: Any, variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:

@@ -146,7 +146,10 @@ def test_it_says_how_it_goes_on_while_nothing_comes(monkeypatch: pytest.MonkeyPa
 
 
 def test_who_stops_listening_stops_the_processes() -> None:
-    answers = survey(HOSTS, target, LIMITS, processes=3)
+    def make_target(host: str) -> Target:
+        return target(host) if host == HOSTS[0] else Target(host, Slow(threading.Event()))
+
+    answers = survey(HOSTS, make_target, LIMITS, processes=3)
     with closing(answers):
         next(answers)
         children = multiprocessing.active_children()
