@@ -178,11 +178,11 @@ def _compare(found: dict[str, list[str]]) -> None:
 
 
 def _provide_system(job: Job, bindep: Path) -> bool:
-    """The system packages, as the image gets them: those to build with, and those to run with."""
-    missing = [package for profile in ("compile", "default") for package in _missing(job, bindep, profile)]
+    """The system packages of this platform, as the image gets them; True if all are here in the end."""
+    missing = _missing(job, bindep)
     if missing and apt.may_install():
         apt.install(job, missing)
-        missing = [package for profile in ("compile", "default") for package in _missing(job, bindep, profile)]
+        missing = _missing(job, bindep)
     if missing:
         reason = f"left out: the environment itself, it needs root or apt install {' '.join(missing)}"
         if os.environ.get("CI"):
@@ -191,10 +191,10 @@ def _provide_system(job: Job, bindep: Path) -> bool:
     return not missing
 
 
-def _missing(job: Job, bindep: Path, profile: str) -> list[str]:
-    """What bindep says is not installed of the packages for this platform."""
+def _missing(job: Job, bindep: Path) -> list[str]:
+    """What bindep says is not installed: of the packages to build with, and of those without a profile."""
     try:
-        job.run(_TOOLS / "bin" / "bindep", "--brief", "--file", bindep, profile)
+        job.run(_TOOLS / "bin" / "bindep", "--brief", "--file", bindep, "compile")
     except StageError as error:
         packages = error.output.split()
         if not packages or not all(re.fullmatch(r"[a-z0-9][a-z0-9.+-]+", package) for package in packages):
