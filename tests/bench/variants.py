@@ -1,0 +1,59 @@
+# Copyright (c) 2026, the winops.kms authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured: one play each, over the same machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Task = Mapping[str, Any]
+
+_CLIENT: Task = {"winops.kms.client": {"gvlk": True, "server": "kms1.corp.example", "activate": True}}
+#: As Microsoft documents it: the script engine by name, no window, no banner.
+_SLMGR = "cscript.exe //NoLogo C:\\Windows\\System32\\slmgr.vbs /dlv"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to do something on a number of machines.
+
+    most: the largest number of hosts that it is measured with; fresh: the machines have no key before the run;
+    estate: the lab's estate, by file name; needs: the collection without which it can't be measured.
+    """
+
+    name: str
+    title: str
+    tasks: tuple[Task, ...]
+    estate: str = "clients"
+    most: int = 1_000
+    fresh: bool = False
+    stock: bool = False
+    hosts: str = "all:!kms_hosts"
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+VARIANTS: Mapping[str, Variant] = {
+    one.name: one
+    for one in (
+        Variant("nothing", "a task that does nothing (Ansible's floor)", ({"nothing": {}},)),
+        Variant("converged", "client, nothing to change", (_CLIENT,)),
+        Variant("set_up", "client, from no key to activated", (_CLIENT,), fresh=True),
+        Variant("license_info", "license_info", ({"winops.kms.license_info": {}},)),
+        Variant(
+            "fleet_report",
+            "fleet_report, one task for all",
+            ({"winops.kms.fleet_report": {}},),
+            estate="fleet",
+            most=100_000,
+        ),
+        Variant(
+            "stock",
+            "win_shell with slmgr.vbs, and win_product_facts",
+            ({"ansible.windows.win_shell": _SLMGR, "changed_when": False}, {"community.windows.win_product_facts": {}}),
+            stock=True,
+        ),
+    )
+}
