@@ -23,10 +23,10 @@ _INSIDE = "ansible_collections/awx/awx/"
 
 
 def awx(job: Job) -> None:
-    """Surveys and credential types by the API's rules, configure_awx.yml against a stand-in of it, jobs as AWX runs them."""
+    """Surveys and credential types by rules of the API, configure_awx.yml against a stand-in of it, jobs as in AWX."""
     version = provide_collection(job)
     job.notes.append(f"awx.awx {version}")
-    job.pytest("-n", "2", "--dist", "loadgroup", "tests/awx")
+    job.pytest("-n", "2", "--dist", "loadfile", "tests/awx")
 
 
 def provide_collection(job: Job) -> str:
