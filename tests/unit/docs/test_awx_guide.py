@@ -100,11 +100,43 @@ def test_what_a_node_passes_on_is_what_its_role_passes_on() -> None:
 def test_a_picture_is_sound_and_says_what_it_shows(path: Path) -> None:
     tree = ElementTree.fromstring(path.read_text(encoding="utf-8"))
     width, height = (float(tree.attrib[name]) for name in ("width", "height"))
-    assert tree.findtext(f"{SVG}title") and len(tree.findtext(f"{SVG}desc") or "") > 60
+    assert tree.findtext(f"{SVG}title") and len(tree.findtext(f"{SVG}desc") or "") > 20
     for shape in tree.iter(f"{SVG}rect"):
         x, y, wide, high = (float(shape.attrib.get(name, 0)) for name in ("x", "y", "width", "height"))
         assert x >= 0 and y >= 0 and x + wide <= width and y + high <= height
     assert all(float(text.attrib["y"]) < height for text in tree.iter(f"{SVG}text"))
+
+
+# Text -> what it stands on.
+GROUNDS = {
+    "text": ("back", "box", "keyback", "goodback"),
+    "soft": ("back", "box", "keyback", "goodback"),
+    "mark": ("back", "box"),
+    "key": ("keyback",),
+}
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2: relative luminance of #rgb or #rrggbb."""
+    digits = colour.removeprefix("#")
+    parts = [digits[at : at + 2] for at in (0, 2, 4)] if len(digits) == 6 else [2 * digit for digit in digits]
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (int(part, 16) / 255 for part in parts)
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_of_pictures_can_be_read_in_both_colour_schemes(scheme: str) -> None:
+    sets = re.findall(r":root \{(.*?)\}", awx_pictures.key_path(), re.DOTALL)
+    assert len(sets) == 2
+    colours = dict(re.findall(r"--(\w+): (#\w+);", sets[scheme == "dark"]))
+    assert (luminance(colours["back"]) > 0.5) == (scheme == "light")
+    for text, grounds in GROUNDS.items():
+        for ground in grounds:
+            low, high = sorted((luminance(colours[text]), luminance(colours[ground])))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, f"{text} on {ground}"
 
 
 def test_pages_show_all_pictures_and_each_has_a_text_instead() -> None:
