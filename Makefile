@@ -12,7 +12,7 @@ CHECKS := PYTHONPATH=tests/tools $(PYTHON_BIN) -m checks
 STAGES := lint unit lab system dns auth programs molecule sanity docs build ee awx
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy logons live
+.PHONY: help venv tree demo test matrix format clean distclean $(STAGES) cores galaxy logons live bench
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,8 @@ logons: tree ## the table of all ways to log on, on every ansible-core (root: as
 galaxy: tree ## galaxy-importer on the built archive, without a warning
 live: tree ## against a real Windows host, see tests/live/README.md
 	@$(PYTHON_BIN) -m pytest tests/live
+bench: tree ## what each way costs, over fleets of up to 10,000 simulated machines: an hour and more, on an idle machine
+	@$(PYTHON_BIN) tests/bench/run.py $(ARGUMENTS)
 cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
 
 $(filter-out molecule ee,$(STAGES)) cores galaxy logons:

@@ -41,6 +41,7 @@ TYPED_FOLDERS = (
     "tests/ee",
     "tests/awx",
     "tests/live",
+    "tests/bench",
     "extensions/molecule",
 )
 # Tests of the lab -> what they need.

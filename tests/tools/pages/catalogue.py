@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import awx_pictures, error_codes, gvlk_table, kms_host_matrix, slmgr_guide
+from . import awx_pictures, benchmark, error_codes, gvlk_table, kms_host_matrix, slmgr_guide
 
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "docs" / "docsite" / "rst"
@@ -17,7 +17,7 @@ FOLDER = ROOT / "docs" / "docsite" / "rst"
 #: The page's file -> what makes its text.
 PAGES: Mapping[Path, Callable[[], str]] = {
     FOLDER / f"{module.__name__.rpartition('.')[2]}.rst": module.page
-    for module in (slmgr_guide, gvlk_table, error_codes, kms_host_matrix)
+    for module in (slmgr_guide, gvlk_table, error_codes, kms_host_matrix, benchmark)
 }
 
 #: The picture's file -> what makes its SVG.
@@ -25,6 +25,7 @@ PICTURES: Mapping[Path, Callable[[], str]] = {
     FOLDER / "images" / "awx_workflow.svg": awx_pictures.workflow,
     FOLDER / "images" / "awx_credentials.svg": awx_pictures.credentials,
     FOLDER / "images" / "awx_key.svg": awx_pictures.key_path,
+    FOLDER / "images" / "benchmark.svg": benchmark.picture,
 }
 
 
