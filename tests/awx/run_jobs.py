@@ -168,11 +168,14 @@ class Awx:
     ) -> list[JobRun]:
         """Launch a job and wait for its end; more than one where it is sliced, in the order in which they ended.
 
-        answers: what the launch says as extra variables. artifacts: what earlier nodes of a workflow have passed on.
+        answers: what a person fills into the form, in place of the defaults that stand in it (None: a field that is
+        emptied); with by_itself, what a workflow or a schedule says as extra variables. artifacts: what earlier nodes
+        of a workflow have passed on.
         Raises LaunchError for answers that AWX refuses.
         """
         found = self._templates[template]
-        variables = surveys.launch(found, answers, by_itself=by_itself) | dict(artifacts or {})
+        given = dict(answers or {}) if by_itself else surveys.from_form(found, answers or {})
+        variables = surveys.launch(found, given, by_itself=by_itself) | dict(artifacts or {})
         count = slices or int(found["job_slice_count"])
         with self._lock:
             numbers = [self._last + index + 1 for index in range(count)]
