@@ -209,6 +209,7 @@ options:
   gss_keytab:
     description:
       - The keytab with the key of the account, as a path on the machine that runs the module. No ticket is left behind.
+      - The file may also have the keytab as base64 text, as a store of secrets keeps it that takes text alone.
     type: str
   gss_ccache:
     description:
@@ -352,6 +353,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: What was found or done, in a sentence.
+  returned: always
+  type: str
+  sample: '_vlmcs._tcp.contoso.com on ns1.contoso.com: changed, 2 records now'
 records:
   description:
     - The whole record set once the module was done, so the records of all KMS hosts; in check mode as it would be.
@@ -509,13 +515,14 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.credentials import
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError, InputError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential, check_keytab
+from ansible_collections.winops.kms.plugins.module_utils._dns.keytabs import as_keytab
 from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
     is_address,
     server_name,
 )
 from ansible_collections.winops.kms.plugins.module_utils._dns.nameservers import look, troubles
 from ansible_collections.winops.kms.plugins.module_utils._dns.options import goal_of
-from ansible_collections.winops.kms.plugins.module_utils._dns.update import Outcome, ensure
+from ansible_collections.winops.kms.plugins.module_utils._dns.update import Goal, Outcome, ensure
 from ansible_collections.winops.kms.plugins.module_utils._dns.zone import primary_of
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -603,6 +610,7 @@ def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[st
     views = look(server, goal, outcome.zone, left_out=left_out) if ask_all else None
     result = {
         "changed": outcome.changed,
+        "msg": sentence(outcome, goal, host, check=check),
         "records": [record.as_result() for record in outcome.records],
         "attempts": outcome.attempts,
         "server": host,
@@ -621,6 +629,17 @@ def run(params: dict[str, Any], *, check: bool) -> tuple[dict[str, Any], list[st
         },
     }
     return result, warnings_of(server, outcome)
+
+
+def sentence(outcome: Outcome, goal: Goal, host: str, *, check: bool) -> str:
+    """One short sentence for the screen and the job event."""
+    number = len(outcome.records)
+    what = f"{number or 'no'} record{'' if number == 1 else 's'}"
+    if outcome.changed:
+        done = f"would change, {what} then" if check else f"changed, {what} now"
+    else:
+        done = f"{what}; nothing to change" + ("; sent once more" if outcome.refreshed else "")
+    return f"{goal.owner} on {host}: {done}"
 
 
 def warnings_of(server: Server, outcome: Outcome) -> list[str]:
@@ -645,8 +664,11 @@ def main() -> None:
     problem = library.problem()
     if problem is not None:
         module.fail_json(msg=missing_required_lib(library.REQUIREMENT), exception=problem)
+    params = dict(module.params)
+    if params["gss_keytab"]:
+        params["gss_keytab"] = as_keytab(params["gss_keytab"], module.tmpdir)
     try:
-        result, warnings = run(module.params, check=module.check_mode)
+        result, warnings = run(params, check=module.check_mode)
     except DnsError as error:
         module.fail_json(msg=str(error), error=error.as_result())
     for warning in warnings:

@@ -130,8 +130,8 @@ def signed_by(server: DnsServer, **options: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("gss_server", [BindWithKdc.name, Samba.name], indirect=True)
-def test_with_kerberos(play: Play, gss_server: DnsServer) -> None:
-    """By user and password, then by keytab, which finds nothing to change; nothing secret is told or left behind."""
+def test_with_kerberos(play: Play, gss_server: DnsServer, tmp_path: Path) -> None:
+    """By user and password, then by keytab, as it is and as text, which changes nothing; no secret is told or kept."""
     assert gss_server.kerberos is not None
     gss_server.clear()
     publisher = gss_server.kerberos.publisher
@@ -144,14 +144,20 @@ def test_with_kerberos(play: Play, gss_server: DnsServer) -> None:
     assert look["verified"] and look["nameservers_agree"]
 
     sent = gss_server.updates
-    again = publish(play, **signed_by(gss_server, gss_keytab=str(publisher.keytab), weight=7))
-    assert again.changed_hosts == []
+    content = publisher.keytab.read_bytes()
+    text_keytab = tmp_path / "keytab.txt"  # as AWX keeps it
+    text_keytab.write_bytes(base64.encodebytes(content))
+    again, by_text = (
+        publish(play, **signed_by(gss_server, gss_keytab=str(keytab), weight=7))
+        for keytab in (publisher.keytab, text_keytab)
+    )
+    assert again.changed_hosts == by_text.changed_hosts == []
     assert gss_server.updates == sent, "a converged run sends no update"
 
-    key = publisher.keytab.read_bytes()[-32:]
-    for run in (first, again):
+    key = content[-32:]
+    for run in (first, again, by_text):
         told = [run.output, *(text for _path, text in run.left_behind())]
-        for secret in (publisher.password, base64.b64encode(key).decode(), key.hex()):
+        for secret in (publisher.password, base64.b64encode(key).decode(), key.hex(), *text_keytab.read_text().split()):
             assert not [text for text in told if secret in text]
     assert publisher.principal in first.output
     assert str(publisher.keytab) in again.output
