@@ -24,6 +24,7 @@ from ansible_collections.winops.kms.plugins.module_utils._discovery.lookup impor
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError
 from ansible_collections.winops.kms.plugins.module_utils._dns.library import REQUIREMENT
 from ansible_collections.winops.kms.plugins.module_utils._dns.library import problem as library_problem
+from ansible_collections.winops.kms.plugins.module_utils._dns.names import domain_name
 from ansible_collections.winops.kms.plugins.plugin_utils._action import specs
 from ansible_collections.winops.kms.plugins.plugin_utils._action.fleet import FleetConnections
 from ansible_collections.winops.kms.plugins.plugin_utils._action.options import validated_options
@@ -107,6 +108,7 @@ class ActionModule(ActionBase):
             "totals": totals,
             "groups": counts,
             "problems": fleet.problems(options["most_listed"]),
+            "licenses": fleet.kinds(options["most_listed"]),
             "kms_hosts": [answer.kms_host.as_dict() for answer in fleet.answers if answer.kms_host],
             "asked": len(asked),
             "kept": len(hosts) - len(asked),
@@ -167,7 +169,15 @@ class ActionModule(ActionBase):
         cores = len(os.sched_getaffinity(0))
         processes = options["processes"] or min(cores, _MOST_PROCESSES_BY_DEFAULT)
         progress = _Progress(self._display.display, len(hosts))
-        answers = survey(hosts, connections.target, limits, processes=processes, tick=progress.tick)
+        parent = os.getppid()
+
+        def tick() -> None:
+            # A worker of Ansible's has a session of its own, so that what kills the play may not reach it.
+            if os.getppid() != parent:
+                raise FleetError("ansible-playbook has ended before all hosts were asked")
+            progress.tick()
+
+        answers = survey(hosts, connections.target, limits, processes=processes, tick=tick)
         # Its processes end with it, also when an answer can't be written down.
         with closing(answers):
             for answer in answers:
@@ -278,7 +288,7 @@ def _published(options: dict[str, Any]) -> set[str] | None:
     lookup = Lookup(options["dns_server"], options["dns_port"])
     found: set[str] = set()
     for domain in domains:
-        service = lookup.service(domain)
+        service = lookup.service(domain_name(domain, "domains"))
         if service.status == FAILED:
             raise FleetError(f"domains: {domain} could not be looked up by {lookup.label}: {service.problem}")
         for record in service.records:
@@ -288,7 +298,8 @@ def _published(options: dict[str, Any]) -> set[str] | None:
 
 
 def _sentence(totals: dict[str, int], *, asked: int, seconds: float) -> str:
+    time_taken = f"{seconds:.1f}" if seconds < 10 else f"{seconds:.0f}"
     return (
-        f"{totals['hosts']} hosts, {asked} asked in {seconds:.0f} s: {totals['activated']} activated, "
+        f"{totals['hosts']} hosts, {asked} asked in {time_taken} s: {totals['activated']} activated, "
         f"{totals['unactivated']} not activated, {totals['unanswered']} did not answer"
     )

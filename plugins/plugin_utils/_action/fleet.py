@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from ansible.errors import AnsibleError
 from .._cim.errors import CimAuthenticationError
 from .._fleet.asking import Target
 from .connection import open_transport, ticket_account, ticket_by_plugin
+from .secrets import Secrets
 
 try:
     from ansible.errors import AnsibleValueOmittedError as ValueOmitted
@@ -89,7 +90,13 @@ class FleetConnections:
         if connection is None:
             raise AnsibleError(f"there is no connection plugin {name!r}")
         keywords = {**self._keywords, **self._context_keywords(variables, templar)}
-        connection.set_options(task_keys=keywords, var_options=_option_variables(connection, variables, templar))
+        options = _option_variables(connection, variables, templar)
+        try:
+            connection.set_options(task_keys=keywords, var_options=options)
+        except AnsibleError as error:
+            # It quotes the value that is of a wrong type.
+            secrets = Secrets(text for name, value in options.items() if "pass" in name for text in _texts(value))
+            raise AnsibleError(secrets.hide(str(error))) from None
         return connection
 
     def _context_keywords(self, variables: Mapping[str, Any], templar: Any) -> dict[str, Any]:
@@ -125,7 +132,22 @@ def _templated(names: list[str], variables: Mapping[str, Any], templar: Any) -> 
             found[name] = templar.template(variables[name])
         except ValueOmitted:
             continue
+        except AnsibleError as error:
+            # Some releases quote the whole template.
+            secrets = Secrets(_texts(variables[name]) if "pass" in name else ())
+            raise AnsibleError(f"{name}: {secrets.hide(str(error))}") from None
     return found
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
 
 
 class SharedTickets:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._report.rows import Row
-from .._report.words import CLIENT_THRESHOLD, SERVER_THRESHOLD
+from .._report.words import CLIENT_THRESHOLD, SERVER_THRESHOLD, STATUSES
 from .answers import Answer
 
 
@@ -62,8 +62,18 @@ def _reason(state: HostState) -> str:
     """Why a host is not activated, or was not read."""
     rows = state.answer.rows
     row = next((row for row in rows if row.status != "licensed"), rows[0])
-    what = [f"{row.product}: {row.status}" if row.product else "" if row.outcome != "ok" else row.status]
-    return ". ".join(part.rstrip(".") for part in (*what, row.error_message, row.remedy) if part)
+    known = STATUSES.get(row.status)
+    label = known.label if known else row.status
+    if row.outcome != "ok":
+        # The general advice says less than the reason.
+        general = known is not None and row.remedy == known.advice and row.error_message
+        return _sentences(row.error_message, "" if general else row.remedy)
+    return _sentences(f"{row.product}: {row.status}" if row.product else label, row.error_message, row.remedy)
+
+
+def _sentences(*parts: str | None) -> str:
+    text = " ".join(part if part.endswith((".", "?")) else f"{part}." for part in parts if part)
+    return text if text.endswith("...") else text.removesuffix(".")
 
 
 def _expiry(state: HostState) -> str:
@@ -107,6 +117,8 @@ METRICS: dict[str, Metric] = {
         _low,
     ),
 }
+#: The columns by which licences are counted.
+KINDS = ("status", "edition", "channel", "kms_server", "error_code")
 #: What is known only if DNS was asked.
 NEEDS_DNS = "not_in_dns"
 
@@ -138,6 +150,14 @@ class Fleet:
             if hosts is None or state.answer.host in hosts:
                 counts.update(name for name, metric in self._metrics.items() if metric.holds(state))
         return {name: counts[name] for name in self._metrics}
+
+    def kinds(self, most: int) -> dict[str, dict[str, int]]:
+        """Column of the rows -> its most frequent values and how many rows have each."""
+        found: dict[str, dict[str, int]] = {}
+        for column in KINDS:
+            values = Counter(value for answer in self.answers for row in answer.rows if (value := getattr(row, column)))
+            found[column] = dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most])
+        return found
 
     def problems(self, most: int) -> dict[str, list[dict[str, Any]]]:
         """Metric -> the first `most` hosts that something is to be done about, and what."""

@@ -72,6 +72,17 @@ def test_every_figure_of_the_fleet() -> None:
     assert counts["activated"] + counts["unactivated"] + counts["unreachable"] + counts["failed"] == counts["hosts"]
 
 
+def test_licences_are_counted_by_what_they_are() -> None:
+    assert fleet().kinds(2) == {
+        "status": {"licensed": 7, "notification": 2},
+        "edition": {"Enterprise": 9},
+        "channel": {"Volume:GVLK": 6, "Volume:CSVLK": 3},
+        "kms_server": {"kms01.corp.example": 3, "gone.corp.example": 1},
+        "error_code": {"0x80041003": 1, "0xC004F074": 1},
+    }
+    assert set(map(str, fleet().kinds(0).values())) == {"{}"}
+
+
 def test_figures_of_some_hosts() -> None:
     counts = fleet().counts({"pc1", "late", "off", "not in this run"})
     assert {name: count for name, count in counts.items() if count} == {
