@@ -36,7 +36,7 @@ def workflow() -> str:
     width, gap, left, top = 218, 34, 22, 132
     picture = Picture(2 * left + len(nodes) * width + (len(nodes) - 1) * gap, 446)
     end = picture.width - left
-    picture.text(left, 38, f"Workflow “{flow['name']}”", "large")
+    picture.text(left, 38, f"Workflow {flow['name']}", "large")
     questions = ", ".join(question["question_name"] for question in flow["survey_spec"]["spec"])
     picture.box(left, 56, end - left, 42)
     picture.text(left + 12, 82, "Survey, asked once for all jobs:", "strong")
