@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Sequence
@@ -49,6 +51,13 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
+def _allow_many_connections() -> None:
+    """Each takes a file descriptor, and the usual limit is 1024 unless one asks for what one may have."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 async def _serve(arguments: argparse.Namespace, estate: Estate) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -75,6 +84,7 @@ async def _serve(arguments: argparse.Namespace, estate: Estate) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lab; returns the exit status."""
     arguments = _arguments(argv)
+    _allow_many_connections()
     # A large estate is millions of objects that stay: looking through them again and again doubles the time.
     gc.disable()
     try:

@@ -24,6 +24,8 @@ MAX_HEAD = 64 * 1024
 MAX_BODY = 500 * 1024
 _DRAIN_SECONDS = 2.0
 _CLOSED = object()
+#: Connections that may wait to be taken; the kernel's own limit is lower on old ones.
+_BACKLOG = 4096
 
 
 @dataclass
@@ -377,11 +379,13 @@ class HttpServer:
     async def start(self, *, port: int = 0, context: ssl.SSLContext | None = None) -> int:
         """Starts to listen on a free port (or the given one); returns it."""
         loop = asyncio.get_running_loop()
-        first = await loop.create_server(lambda: HttpConnection(self), "127.0.0.1", port, ssl=context, backlog=1024)
+        first = await loop.create_server(lambda: HttpConnection(self), "127.0.0.1", port, ssl=context, backlog=_BACKLOG)
         self._servers.append(first)
         self.port = int(first.sockets[0].getsockname()[1])
         try:
-            second = await loop.create_server(lambda: HttpConnection(self), "::1", self.port, ssl=context, backlog=1024)
+            second = await loop.create_server(
+                lambda: HttpConnection(self), "::1", self.port, ssl=context, backlog=_BACKLOG
+            )
         except OSError:
             pass  # no IPv6 on this machine, or the port is taken there: 127.0.0.1 is enough
         else:
