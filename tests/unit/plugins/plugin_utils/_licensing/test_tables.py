@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -170,3 +173,21 @@ def test_what_a_kms_host_activates_can_be_extended(tmp_path: Path) -> None:
         }
         assert rows("kms_host_updates") == own["kms_host_updates"]
     assert rows("kms_host_matrix") == own["kms_host_matrix"]
+
+
+_IN_A_WORKER = """
+from ansible_collections.winops.kms.plugins.plugin_utils._action import base
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing import keys, tables
+def read(path): raise SystemExit(f"{path} is read")
+tables._read = read
+print(keys.find_gvlk(build=22631, edition_ids=("Enterprise",)).edition)
+"""
+
+
+def test_the_client_setup_keys_are_there_before_ansible_forks_its_workers() -> None:
+    # Action plugins are imported before; a process of its own, since other tests here have read the table as well.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(
+        [sys.executable, "-c", _IN_A_WORKER], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "Enterprise"), done.stderr
