@@ -57,6 +57,7 @@ MACHINES: dict[str, Mapping[str, Any]] = {
         "token_licenses": [{"ilid": "8a5b6a86-1f5c-4a44-9a9e-7d2f6b7f3c11", "ilvid": 1}],
     },
     "ad_activation": {**HOST, "edition": "ServerStandard"},
+    "fleet_report": {"edition": "Enterprise", "build": 22631, "licensed": True},
     "windows_srv_record": {"edition": "ServerStandard", "build": 20348},
 }
 
@@ -185,6 +186,7 @@ def plays(lab: Lab, folder: Path) -> Iterator[dict[str, Any]]:
         "/srv/windows/20348/spp": str(folder / "files"),
         "/srv/windows/20348/oem": str(folder / "files" / "oem"),
         "/srv/licences": str(folder / "files"),
+        "/srv/kms": str(folder / "files" / "kms"),
         # Of Enterprise; that of the lab's.
         "73111121-5638-40f6-bc11-f1d7b0d64300": windows_product(lab, "rearm"),
     }
@@ -201,6 +203,7 @@ def plays(lab: Lab, folder: Path) -> Iterator[dict[str, Any]]:
                 "winops.kms.srv_record": server,
                 # Nothing listens at the addresses of the lab's machines but WinRM.
                 "winops.kms.discovery_info": {**server, "probe": "none"},
+                "winops.kms.fleet_report": {"dns_port": lab.info["dns_port"]},
             },
             "tasks": [{**task, "ignore_errors": True, "ignore_unreachable": True} for task in json.loads(text)],
         }
@@ -209,7 +212,7 @@ def plays(lab: Lab, folder: Path) -> Iterator[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     folder = tmp_path_factory.mktemp("examples")
-    for name in ("tokens", "oem", "licences"):
+    for name in ("tokens", "oem", "licences", "kms/node_exporter"):
         (folder / "files" / name).mkdir(parents=True)
     volume = "licences/Enterprise-Volume-GVLK-1"
     files = {
