@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ import ansible_runner
 import yaml
 
 from ansible_collections.winops.kms.tests.awx.standin import credential_types, data_set, surveys
+from ansible_collections.winops.kms.tests.system.harness import COLLECTIONS, PROGRAMS
 from kmslab.control import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,7 +208,7 @@ class Awx:
             (folder / part).mkdir(parents=True)
         # The update of a project brings its playbooks, and installs the collection of collections/requirements.yml.
         shutil.copytree(ROOT / "playbooks", folder / "project" / "playbooks")
-        (folder / "requirements_collections").symlink_to(ROOT / ".build")
+        (folder / "requirements_collections").symlink_to(COLLECTIONS)
         script = folder / "inventory" / "hosts"
         script.write_text(f"#! /usr/bin/env python3\nprint({json.dumps(inventory)!r})\n", encoding="utf-8")
         script.chmod(0o700)
@@ -266,7 +266,7 @@ class Awx:
         config = folder / "home" / "ansible.cfg"
         config.touch()
         return {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(folder / "home"),
             "LC_ALL": "C.UTF-8",
             "PYTHONPATH": "",

@@ -38,14 +38,14 @@ _REQUIREMENTS = ROOT / "requirements" / "ee.txt"
 _DEFINITION = Path("extensions", "ee", "execution-environment.yml")
 _PIP = ("-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check")
 _ARGUMENT = re.compile(r'^ARG (\w+)="(.*)"$', re.MULTILINE)
-#: The environment, a whole job, DNS and all modules: a choice that does not take long.
+#: The environment, a whole job, all modules, and the workflow as AWX runs it: a choice that does not take long.
 _TESTS = (
     "tests/ee",
     "tests/system/test_every_core.py",
-    "tests/system/test_acceptance_dns.py",
     "tests/system/test_acceptance_modules.py",
+    "tests/awx/test_run_workflow.py",
 )
-_ALL_TESTS = ("tests/ee", "tests/system")
+_ALL_TESTS = ("tests/ee", "tests/system", "tests/awx/test_run_workflow.py", "tests/awx/test_run_surveys.py")
 
 
 @dataclass(frozen=True)

@@ -47,8 +47,9 @@ def test_nothing_that_a_controller_needs_is_left_out() -> None:
     assert needed < set(lines(META / "ee-requirements.txt"))
 
 
-def test_the_image_has_the_ansible_core_of_the_tests() -> None:
+def test_the_image_has_the_ansible_of_the_tests() -> None:
     assert [DEFINITION["dependencies"]["ansible_core"]["package_pip"]] == lines(REQUIREMENTS / "core.txt")
+    assert DEFINITION["dependencies"]["ansible_runner"]["package_pip"] in lines(REQUIREMENTS / "test.txt")
 
 
 def test_the_image_takes_the_archive_of_this_version() -> None:
