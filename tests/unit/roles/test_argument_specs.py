@@ -16,6 +16,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.winops.kms.plugins.plugin_utils._licensing.role_options import KINDS
+
 ROOT = Path(__file__).parents[3]
 ROLES = sorted(path.parent.parent.name for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"))
 #: Default that is computed from other variables -> what its documentation says of it.
@@ -96,6 +98,57 @@ def test_defaults_are_values_that_the_role_takes(role: str) -> None:
         given = {name: value for name, value in defaults.items() if name in names}
         result = ArgumentSpecValidator(names).validate(given)
         assert not result.error_messages, (entry, result.error_messages)
+
+
+def kinds(role: str) -> dict[str, Any]:
+    """Option -> its kind, by which the role checks it before anything is sent."""
+    found: dict[str, Any] = load(role, "vars/main.yml")[f"_{role}_kinds"]
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_option_has_a_kind(role: str) -> None:
+    """The types of ansible-core know no empty number or boolean, so the specification leaves these to the kinds."""
+    every = {name: option for _entry, name, option in options(role)}
+    assert set(kinds(role)) == set(every)
+    for name, kind in kinds(role).items():
+        option = every[name]
+        if isinstance(kind, list):
+            assert option["choices"] == [*kind, ""], name
+        else:
+            assert kind in KINDS
+            assert "choices" not in option
+        assert option["type"] in ("str", "raw", "list"), name
+        assert option.get("elements", "raw") in ("raw", "str"), name
+        if option["type"] == "raw":
+            assert ("V(true) or V(false)." if kind == "flag" else "whole number") in text(option), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_an_empty_option_has_its_default(role: str) -> None:
+    """What tasks read in place of an option falls back to the same default."""
+    variables = load(role, "vars/main.yml")
+    for name, default in load(role, "defaults/main.yml").items():
+        expression = variables[f"_{name}"]
+        if computed(default):
+            assert f"if {name} not in ['', none] else {default.strip('{ }')}" in expression
+        elif isinstance(default, list):
+            assert default == []
+            assert expression.endswith(f"else {name} | default([], true) }}}}")
+        else:
+            assert name in expression
+            match = re.fullmatch(rf"\{{\{{ {name} if {name} not in \['', none\] else (.+) \}}\}}", expression)
+            assert match, expression
+            assert yaml.safe_load(match[1]) == default, name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_tasks_read_options_by_what_falls_back(role: str) -> None:
+    """No task uses an option with a default by its own name, which may be empty."""
+    for path in (ROOT / "roles" / role / "tasks").glob("*.yml"):
+        source = re.sub(r"(?m)^\s*#.*$", "", path.read_text(encoding="utf-8"))
+        used = {name for name in load(role, "defaults/main.yml") if re.search(rf"(?<![\w.]){name}(?!\w)", source)}
+        assert not used, path.name
 
 
 @pytest.mark.parametrize("role", ROLES)
