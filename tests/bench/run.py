@@ -60,6 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "latencies_ms": arguments.latencies,
         "claim_hosts": arguments.claim_hosts,
         "connection": "winrm, basic, http",
+        "note": arguments.note,
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
     }
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -82,6 +83,7 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="of each case (one at 10,000 hosts with latency)")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--claim-hosts", type=int, default=CLAIM_HOSTS, help="0: without the runs for that claim")
+    parser.add_argument("--note", default="", help="a sentence that the page shows above everything else")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args(argv)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 Task = Mapping[str, Any]
@@ -20,31 +20,32 @@ _SLMGR = "cscript.exe //NoLogo C:\\Windows\\System32\\slmgr.vbs /dlv"
 class Variant:
     """One way to do something on a number of machines.
 
-    most: the largest number of hosts that it is measured with; fresh: the machines have no key before the run;
-    estate: the lab's estate, by file name; needs: the collection without which it can't be measured.
+    short: its name in a picture; estate: the lab's, by file name; most: the largest number of hosts that it is measured
+    with; fresh: the machines have no key before the run; stock: the lab swallows its modules.
     """
 
     name: str
     title: str
+    short: str
     tasks: tuple[Task, ...]
     estate: str = "clients"
     most: int = 1_000
     fresh: bool = False
     stock: bool = False
     hosts: str = "all:!kms_hosts"
-    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 VARIANTS: Mapping[str, Variant] = {
     one.name: one
     for one in (
-        Variant("nothing", "a task that does nothing (Ansible's floor)", ({"nothing": {}},)),
-        Variant("converged", "client, nothing to change", (_CLIENT,)),
-        Variant("set_up", "client, from no key to activated", (_CLIENT,), fresh=True),
-        Variant("license_info", "license_info", ({"winops.kms.license_info": {}},)),
+        Variant("nothing", "a task that does nothing (Ansible's floor)", "does nothing", ({"nothing": {}},)),
+        Variant("converged", "client, nothing to change", "client, converged", (_CLIENT,)),
+        Variant("set_up", "client, from no key to activated", "client, set up", (_CLIENT,), fresh=True),
+        Variant("license_info", "license_info", "license_info", ({"winops.kms.license_info": {}},)),
         Variant(
             "fleet_report",
             "fleet_report, one task for all",
+            "fleet_report",
             ({"winops.kms.fleet_report": {}},),
             estate="fleet",
             most=100_000,
@@ -52,6 +53,7 @@ VARIANTS: Mapping[str, Variant] = {
         Variant(
             "stock",
             "win_shell with slmgr.vbs, and win_product_facts",
+            "stock modules",
             ({"ansible.windows.win_shell": _SLMGR, "changed_when": False}, {"community.windows.win_product_facts": {}}),
             stock=True,
         ),

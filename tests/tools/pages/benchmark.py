@@ -82,6 +82,7 @@ def page() -> str:
         _SOURCE,
         "What it costs",
         introduction("benchmark"),
+        *([f".. note:: {results.method['note']}"] if results.method.get("note") else []),
         title("What is claimed"),
         list_table(
             (45, 40, 15),
@@ -168,8 +169,8 @@ def _spread(samples: Sequence[Sample], of: Callable[[Sample], float]) -> str:
 
 # -- the picture ------------------------------------------------------------------------------------------------------
 
-_LEFT, _TOP, _RIGHT, _BOTTOM = 70, 40, 300, 60
-_WIDTH, _HEIGHT = 880, 460
+_LEFT, _TOP, _RIGHT, _BOTTOM = 70, 30, 210, 60
+_WIDTH, _HEIGHT = 820, 440
 #: Between the baselines of two labels.
 _APART = 18
 
@@ -177,9 +178,9 @@ _APART = 18
 def _curves(results: Results) -> list[tuple[str, list[tuple[int, float]], bool]]:
     """(name, points of hosts and seconds, dashed) of what was measured with more than one number of hosts."""
     slow = max((one.latency_ms for one in results.samples), default=0)
-    wanted = [(name, 0.0, one.title) for name, one in VARIANTS.items()]
+    wanted = [(name, 0.0, one.short) for name, one in VARIANTS.items()]
     if slow:
-        wanted += [("fleet_report", slow, f"fleet_report, {slow:g} ms of latency")]
+        wanted += [("fleet_report", slow, f"fleet_report, {slow:g} ms latency")]
     curves = []
     for name, latency, label in wanted:
         points = [
@@ -208,7 +209,7 @@ def picture() -> str:
     every = [point for _label, points, _dashed in curves for point in points] or [(1, 1.0), (10, 10.0)]
     low_x, high_x = (math.log10(bound(hosts for hosts, _s in every)) for bound in (min, max))
     low_y = math.floor(math.log10(min(seconds for _h, seconds in every)))
-    high_y = math.ceil(math.log10(max(seconds for _h, seconds in every)))
+    high_y = math.log10(max(seconds for _h, seconds in every)) + 0.1
 
     def x(hosts: float) -> float:
         part = (math.log10(hosts) - low_x) / ((high_x - low_x) or 1)
@@ -219,7 +220,7 @@ def picture() -> str:
         return round(_HEIGHT - _BOTTOM - part * (_HEIGHT - _TOP - _BOTTOM), 1)
 
     drawing.line((_LEFT, _TOP), (_LEFT, _HEIGHT - _BOTTOM), (_WIDTH - _RIGHT, _HEIGHT - _BOTTOM))
-    for power in range(low_y, high_y + 1):
+    for power in range(low_y, math.floor(high_y) + 1):
         drawing.text(_LEFT - 10, y(10**power) + 4, f"{10**power:g} s", "soft", anchor="end")
         drawing.line((_LEFT - 5, y(10**power)), (_LEFT, y(10**power)))
     for hosts in sorted({hosts for hosts, _seconds in every}):
