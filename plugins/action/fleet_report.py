@@ -109,7 +109,7 @@ class ActionModule(ActionBase):
             "groups": counts,
             "problems": fleet.problems(options["most_listed"]),
             "licenses": fleet.kinds(options["most_listed"]),
-            "kms_hosts": [answer.kms_host.as_dict() for answer in fleet.answers if answer.kms_host],
+            "kms_hosts": [host.as_dict() for host in fleet.kms_hosts(options["most_listed"])],
             "asked": len(asked),
             "kept": len(hosts) - len(asked),
             "seconds": round(seconds, 1),

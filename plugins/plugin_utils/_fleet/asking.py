@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from .._cim.errors import CimConnectionError, CimFault, CimTimeoutError, CimTransportError
@@ -73,7 +74,7 @@ def ask_all(
 
 
 class _Flights:
-    """The machines that are being asked, each in a thread of its own.
+    """The machines that are being asked, each by a thread, which goes on with another machine then.
 
     A thread can't be ended from outside.  One that is overdue is left to itself, and what it finds in the end is not
     listened to.
@@ -86,7 +87,9 @@ class _Flights:
         self._changed = threading.Condition()
         self._ends: dict[str, float] = {}
         self._targets: dict[str, Target] = {}
-        self._busy = 0
+        self._busy = self._idle = 0
+        self._next: SimpleQueue[Target | None] = SimpleQueue()
+        self._next_look = 0.0
 
     def start(self, target: Target) -> bool:
         """Ask a machine when there is room; False when there is none before the deadline."""
@@ -96,8 +99,12 @@ class _Flights:
             self._targets[target.host] = target
             self._ends[target.host] = self._deadline
             self._busy += 1
+            if self._idle:
+                self._idle -= 1
+                self._next.put(target)
+                return True
         try:
-            threading.Thread(target=self._ask, args=(target,), name=f"fleet {target.host}", daemon=True).start()
+            threading.Thread(target=self._work, args=(target,), name="fleet", daemon=True).start()
         except RuntimeError:
             reason = "The controller lets this process have no more threads"
             self._land(not_asked(target.host, reason, remedy="Lower concurrency, or raise the limit"))
@@ -106,26 +113,38 @@ class _Flights:
     def wait_for_all(self) -> None:
         """Return when all answers have been handed over."""
         self._wait(0, math.inf)
+        for _ignored in range(self._idle):
+            self._next.put(None)
 
-    def _ask(self, target: Target) -> None:
+    def _work(self, first: Target) -> None:
+        target: Target | None = first
+        while target is not None and self._land(self._ask(target), idle=True):
+            target = self._next.get()
+
+    def _ask(self, target: Target) -> Answer:
         def begun() -> None:
             with self._changed:
                 if target.host in self._ends:
                     self._ends[target.host] = min(time.monotonic() + self._limits.per_host, self._deadline)
 
-        self._land(ask(target, self._limits, deadline=self._deadline, begun=begun))
+        return ask(target, self._limits, deadline=self._deadline, begun=begun)
 
-    def _land(self, answer: Answer) -> None:
+    def _land(self, answer: Answer, *, idle: bool = False) -> bool:
+        """Hand an answer over, unless its machine has been given up.  idle: whether the thread wants another one."""
         with self._changed:
             if self._ends.pop(answer.host, None) is None:
-                return
+                return False
             del self._targets[answer.host]
+        delivered = False
         try:
             self._deliver(answer)
+            delivered = True
         finally:
             with self._changed:
                 self._busy -= 1
+                self._idle += idle and delivered
                 self._changed.notify()
+        return True
 
     def _wait(self, most: int, until: float) -> bool:
         """Wait until no more than so many are being asked, but not longer than `until`."""
@@ -137,10 +156,11 @@ class _Flights:
                     return False
                 if self._busy <= most:
                     return True
-                late = [host for host, end in self._ends.items() if end + _GRACE <= now]
-                overdue = [self._targets[host] for host in late]
+                if now >= self._next_look:
+                    self._next_look = now + _GRACE / 2
+                    overdue = [self._targets[host] for host, end in self._ends.items() if end + _GRACE <= now]
                 if not overdue:
-                    self._changed.wait(min(until - now, _GRACE))
+                    self._changed.wait(min(until - now, _GRACE / 2))
             for target in overdue:
                 self._land(_too_late(target.host, self._limits, deadline=self._deadline))
                 if target.release:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .._report.rows import Row
+from .._report.rows import KmsHost, Row
 from .._report.words import CLIENT_THRESHOLD, SERVER_THRESHOLD, STATUSES
 from .answers import Answer
 
@@ -158,6 +158,10 @@ class Fleet:
             values = Counter(value for answer in self.answers for row in answer.rows if (value := getattr(row, column)))
             found[column] = dict(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most])
         return found
+
+    def kms_hosts(self, most: int) -> list[KmsHost]:
+        """The first KMS hosts; a KMS host key on each client, a common mistake, makes thousands of them."""
+        return [answer.kms_host for answer in self.answers if answer.kms_host][:most]
 
     def problems(self, most: int) -> dict[str, list[dict[str, Any]]]:
         """Metric -> the first `most` hosts that something is to be done about, and what."""

@@ -205,6 +205,23 @@ def test_as_many_machines_as_wished_are_asked_at_once_and_no_more(concurrency: i
     assert gate.most == concurrency
 
 
+def test_a_thread_asks_one_machine_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = threading.active_count()
+    started: list[threading.Thread] = []
+    real = threading.Thread.start
+
+    def start(thread: threading.Thread) -> None:
+        started.append(thread)
+        real(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert len(survey([target(f"pc{number}") for number in range(40)], Limits(4, 30))) == 40
+    assert len(started) <= 4
+    for thread in started:
+        thread.join(20)
+    assert threading.active_count() <= before, "they end with the last machine"
+
+
 def test_targets_are_made_when_there_is_room_for_them(stop: threading.Event) -> None:
     made: list[int] = []
     seen: list[int] = []

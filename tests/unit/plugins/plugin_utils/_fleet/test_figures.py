@@ -139,6 +139,7 @@ def test_no_more_hosts_are_listed_than_wished(most: int) -> None:
     lists = fleet().problems(most)
     assert {len(entries) for entries in lists.values()} <= set(range(most + 1))
     assert len(lists["sharing_id"]) == most
+    assert [one.host for one in fleet().kms_hosts(most)] == ["kms1", "kms2", "kms3"][:most]
 
 
 def test_a_machine_is_activated_when_all_that_has_a_key_is() -> None:
