@@ -23,23 +23,16 @@ from .standin.data_set import ROOT
 from .standin.server import PASSWORD, USER, Running, running
 
 
-def small(**other: Any) -> dict[str, Any]:
-    """One of each, without credentials."""
+def small() -> dict[str, Any]:
+    """One job template, a workflow of it and a schedule for it, on top of what `prepare` makes."""
     template = data_set.job_templates()["publish DNS"] | {"credentials": []}
     (workflow,) = DATA["controller_workflows"]
-    node = {
-        "identifier": "dns",
-        "unified_job_template": workflow["workflow_nodes"][1]["unified_job_template"],
-    }
+    node = {"identifier": "dns", "unified_job_template": workflow["workflow_nodes"][1]["unified_job_template"]}
     return {
-        "controller_execution_environments": DATA["controller_execution_environments"],
-        "controller_labels": [one for one in DATA["controller_labels"] if one["name"] in template["labels"]],
-        "controller_projects": DATA["controller_projects"],
-        "controller_inventories": DATA["controller_inventories"],
         "controller_templates": [template],
         "controller_workflows": [workflow | {"labels": ["kms"], "workflow_nodes": [node]}],
         "controller_schedules": [DATA["controller_schedules"][0] | {"unified_job_template": template["name"]}],
-    } | other
+    }
 
 
 @pytest.fixture
@@ -63,8 +56,9 @@ def prepare(controller: Controller) -> None:
 
 
 def test_what_was_changed_in_awx_is_put_right_and_nothing_else(place: Running, tmp_path: Path) -> None:
-    assert configure(place, tmp_path, data=small()).rc == 0
     controller = place.controller
+    prepare(controller)
+    assert configure(place, tmp_path, data=small()).rc == 0
     template = controller.named("job_templates", "KMS: publish DNS")
     labels = f"/api/v2/job_templates/{template['id']}/labels/"
     controller.survey("job_templates", template["name"])["spec"][0]["default"] = "other_hosts"
