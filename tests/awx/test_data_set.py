@@ -68,7 +68,8 @@ def playbook_variables(path: Path) -> dict[str, str]:
     """Variables of a playbook (kms_...) -> their defaults, as far as they are texts."""
     text = "\n".join(part.read_text(encoding="utf-8") for part in _parts(path))
     names = dict.fromkeys(re.findall(r"(?<![\w.])kms_\w+", text), "")
-    return names | dict(re.findall(r"\b(kms_\w+) \| default\('([^']*)'", text))
+    fallbacks = (r"\b(kms_\w+) if .* else '([^']+)'", r"\b(kms_\w+) \| default\('([^']+)'")
+    return names | dict(found for pattern in fallbacks for found in re.findall(pattern, text))
 
 
 @cache
