@@ -391,6 +391,16 @@ def test_who_is_asked(lab: Lab, play: Play, tmp_path: Path) -> None:
         assert result(run, name)["totals"] == lost["totals"], name
 
 
+def test_wrong_variables_of_the_first_host_are_its_own_trouble(lab: Lab, play: Play, tmp_path: Path) -> None:
+    more = source(
+        tmp_path, {"kms1": {"ansible_password": "{{ not_defined }}"}, "twin1": {"ansible_connection": "psrp"}}
+    )
+    run = play([{**task(), "delegate_to": "localhost"}], inventory=[more], limit="kms1,twin*")
+    assert listed(result(run), "unanswered").keys() == {"kms1"}
+    assert "ansible_password: 'not_defined' is undefined" in listed(result(run), "unanswered")["kms1"]
+    assert result(run)["totals"]["answered"] == 2
+
+
 BAD: dict[str, tuple[Mapping[str, Any], str]] = {
     "no such option": ({"csvv": "x"}, "unsupported: csvv"),
     "no number": ({"concurrency": "many"}, "concurrency"),
