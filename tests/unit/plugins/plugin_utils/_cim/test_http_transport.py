@@ -67,6 +67,7 @@ def server() -> Iterator[Server]:
 def pywinrm(url: str, **options: Any) -> HttpTransport:
     verify = options.pop("verify", False)
     ca_file: Any = verify if isinstance(verify, str) else None
+    proxy = "legacy_requests" if options.pop("environment", False) else None
     return PywinrmTransport(
         lambda: winrm.protocol.Protocol(
             url,
@@ -75,7 +76,7 @@ def pywinrm(url: str, **options: Any) -> HttpTransport:
             password=SECRET,
             server_cert_validation="validate" if verify else "ignore",
             ca_trust_path=ca_file,
-            proxy=None,
+            proxy=proxy,
         ),
         url,
         **options,
@@ -84,6 +85,7 @@ def pywinrm(url: str, **options: Any) -> HttpTransport:
 
 def pypsrp_(url: str, **options: Any) -> HttpTransport:
     verify = options.pop("verify", False)
+    environment = options.pop("environment", False)
     scheme, _ignored, rest = url.partition("://")
     host, _ignored, tail = rest.partition(":")
     port, _ignored, path = tail.partition("/")
@@ -98,7 +100,7 @@ def pypsrp_(url: str, **options: Any) -> HttpTransport:
             auth="basic",
             encryption="never" if scheme == "http" else "auto",
             cert_validation=verify,
-            no_proxy=True,
+            no_proxy=not environment,
             # More of them than the transport itself would ever make.
             reconnection_retries=3,
             reconnection_backoff=0.01,
@@ -139,6 +141,32 @@ def test_own_envelope_goes_out_and_the_answer_comes_back(make: Make, server: Ser
     assert [request.body for request in server.requests] == [REQUEST, REQUEST]
     assert server.requests[0].headers["Content-Type"] == SOAP
     assert len({request.connection for request in server.requests}) == 1
+
+
+@pytest.mark.filterwarnings("ignore:'pywinrm' will use an environment defined proxy:DeprecationWarning")
+def test_a_proxy_of_the_environment_is_for_all_messages(
+    make: Make, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.behaviours = [reply(200, ANSWER, Content_Type=SOAP)]
+    for name in ("http_proxy", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTP_PROXY", server.url().removesuffix("/wsman"))
+    monkeypatch.setenv("http_proxy", server.url().removesuffix("/wsman"))
+    transport = make("http://windows.invalid:5985/wsman", environment=True)
+    assert [transport.send(REQUEST, timeout=5) for _ignored in range(2)] == [ANSWER, ANSWER]
+    assert [request.headers["Host"] for request in server.requests] == ["windows.invalid:5985"] * 2
+
+
+def test_no_proxy_of_the_environment_is_for_all_messages(
+    make: Make, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.behaviours = [reply(200, ANSWER, Content_Type=SOAP)]
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "127.0.0.1")
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    transport = make(server.url(), environment=True)
+    assert [transport.send(REQUEST, timeout=5) for _ignored in range(2)] == [ANSWER, ANSWER]
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 500, 503])
