@@ -194,6 +194,9 @@ WRONG = {
         credentials=[Credential("multiple activation key", {"key": HOST_KEY.replace("-", "")})],
         never=[HOST_KEY.replace("-", "")],
     ),
+    "how many at a time": Wrong(
+        "point clients", {"kms_client_serial": "many"}, ["kms_client_serial: 'many' is neither"]
+    ),
     "replace host": Wrong(
         "replace host",
         {"kms_new_host_pattern": "nobody", "kms_old_host_pattern": "old1"},

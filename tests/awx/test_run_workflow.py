@@ -209,7 +209,7 @@ def test_a_long_wait_shows_how_it_goes(lab: Lab, tmp_path: Path) -> None:
         limit="kms1",
     )
     assert (host.status, dns.status) == ("successful", "successful")
-    answers = {"point_clients_wait": 3, "point_clients_delay": 1, "kms_client_serial": "2"}
+    answers = {"point_clients_wait": 15, "point_clients_delay": 1, "kms_client_serial": "2"}
     runs = controller.run("point clients", answers, artifacts=host.artifacts | dns.artifacts, limit="srv1:srv2:srv4")
     assert [run.status for run in runs] == ["successful", "successful"], [run.stdout[-2000:] for run in runs]
     (alone,) = (run for run in runs if "srv1" in run.recap["ok"])
@@ -220,7 +220,7 @@ def test_a_long_wait_shows_how_it_goes(lab: Lab, tmp_path: Path) -> None:
         ((_name, totals),) = run.artifacts.items()
         assert (totals["licensed"], totals["pending"]) == (0, totals["machines"])
     assert "The KMS hosts of this workflow (kms1.corp.example) are not in the inventory of this job" in alone.messages
-    assert "Waiting for more machines to ask, up to 3 seconds in all." in alone.messages
+    assert "Waiting for more machines to ask, up to 15 seconds in all." in alone.messages
 
 
 def test_artifacts_are_those_of_all_hosts(lab: Lab, tmp_path: Path) -> None:

@@ -107,7 +107,9 @@ def test_the_time_is_over(known: bool, lab: Lab, tmp_path: Path) -> None:
     assert run.changed_hosts == []
     assert {lab.machine(name)["status"] for name in hosts} == {"oob_grace"}
     assert [attempts(lab, name) for name in hosts[1:]] == [1, 1]
-    assert retries(run, COUNT if known else CANARY)
+    # It asks once at least, however long that takes.
+    assert attempts(lab, "srv1") > 1 or known
+    assert run.result("srv1", COUNT if known else CANARY)["attempts"] >= 1
     assert "3 machines are pending." in run.stdout
     insisting = play(
         "winops.kms.point_clients",

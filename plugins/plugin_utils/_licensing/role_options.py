@@ -35,6 +35,7 @@ from .settings import INTERVAL_RANGE, PORT_RANGE
 #: The largest time and number of times that makes sense anywhere: a week of seconds.
 _MOST = 7 * 24 * 60 * 60
 _WORD_BREAK = re.compile(r"[\s,;]+")
+_SERIAL = re.compile(r"[0-9]+|(?:100|[1-9]?[0-9])%")
 _FILE_MODE = re.compile(r"[0-7]{3,4}|[ugoa]*[-+=][rwxXst]*(?:,[ugoa]*[-+=][rwxXst]*)*")
 
 
@@ -155,6 +156,11 @@ def _publish_domains(value: Any) -> None:
     )
 
 
+def _serial(value: Any) -> None:
+    if not _SERIAL.fullmatch(str(value)):
+        raise _Wrong(f"{str(value)!r} is neither a number of machines nor a part of them, such as 25%")
+
+
 def _file_mode(value: Any) -> None:
     if not _FILE_MODE.fullmatch(str(value)):
         raise _Wrong(f"{str(value)!r} is no mode of a file; write it as text, such as '0640'")
@@ -192,6 +198,7 @@ KINDS: dict[str, Callable[[Any], None]] = {
     "publish_domains": _publish_domains,
     "texts": _each(_text),
     "file_mode": _file_mode,
+    "serial": _serial,
     "facts": lambda value: None,
 }
 

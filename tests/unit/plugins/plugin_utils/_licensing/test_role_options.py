@@ -83,6 +83,7 @@ VALUES: dict[str, tuple[Sequence[Any], Sequence[tuple[Any, str]]]] = {
     "texts": ([["a"], "a b", []], [([{}], "no text"), (3, "no list")]),
     "file_mode": (["0640", "640", 640, "u=rw,g=r"], [("rw", "no mode of a file"), (8, "no mode")]),
     "facts": ([{}, []], []),
+    "serial": ([5, "10", "25%", "100%", "0"], [("many", "such as 25%"), (1.5, "1.5"), ("101%", "101%"), ("-1", "-1")]),
 }
 
 
