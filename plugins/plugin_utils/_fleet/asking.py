@@ -87,13 +87,14 @@ class _Flights:
         self._changed = threading.Condition()
         self._ends: dict[str, float] = {}
         self._targets: dict[str, Target] = {}
-        self._busy = self._idle = 0
+        self._room = limits.concurrency
+        self._threads = self._busy = self._idle = 0
         self._next: SimpleQueue[Target | None] = SimpleQueue()
         self._next_look = 0.0
 
     def start(self, target: Target) -> bool:
         """Ask a machine when there is room; False when there is none before the deadline."""
-        if not self._wait(self._limits.concurrency - 1, self._deadline):
+        if not self._wait(self._room - 1, self._deadline):
             return False
         with self._changed:
             self._targets[target.host] = target
@@ -106,8 +107,15 @@ class _Flights:
         try:
             threading.Thread(target=self._work, args=(target,), name="fleet", daemon=True).start()
         except RuntimeError:
+            if self._threads:
+                # As many as there are have to do; the next one that is done takes it.
+                self._room = self._threads
+                self._next.put(target)
+                return True
             reason = "The controller lets this process have no more threads"
             self._land(not_asked(target.host, reason, remedy="Lower concurrency, or raise the limit"))
+        else:
+            self._threads += 1
         return True
 
     def wait_for_all(self) -> None:

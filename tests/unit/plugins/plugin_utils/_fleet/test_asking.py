@@ -278,9 +278,12 @@ def test_nothing_is_asked_when_the_time_is_over() -> None:
     assert transport.actions == []
 
 
-def test_a_controller_without_room_for_a_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", [0, 1, 3])
+def test_a_controller_without_room_for_more_threads_does_with_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
     real = threading.Thread.start
-    left = [1]
+    left = [room]
 
     def start(thread: threading.Thread) -> None:
         if not left[0]:
@@ -289,6 +292,8 @@ def test_a_controller_without_room_for_a_thread_is_told(monkeypatch: pytest.Monk
         real(thread)
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    found = survey([target("one"), target("two")])
-    assert found["one"].answered
-    assert "no more threads" in why(found["two"]) and "Lower concurrency" in str(found["two"].rows[0].remedy)
+    found = survey([target(f"pc{number}") for number in range(20)], Limits(10, 30))
+    assert len(found) == 20
+    assert {answer.answered for answer in found.values()} == {room > 0}
+    if not room:
+        assert "no more threads" in why(found["pc0"]) and "Lower concurrency" in str(found["pc0"].rows[0].remedy)
