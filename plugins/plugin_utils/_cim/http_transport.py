@@ -342,6 +342,6 @@ def guard_session(session: Any, guard: ResponseGuard) -> None:
     if guard not in hooks:
         hooks.append(guard)
     session.max_redirects = 0
-    # Both libraries have put the environment's proxies and CA bundle into the session when they made it. To look for them
-    # again is the largest part of what a message costs; and a .netrc must not take the place of a certificate.
+    # Both libraries have put proxies and CA bundle of the environment into the session when they made it. To look for
+    # them again is the largest part of what a message costs; and a .netrc must not take the place of a certificate.
     session.trust_env = False
