@@ -11,7 +11,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.role_options import KINDS, problems
+from ansible_collections.winops.kms.plugins.plugin_utils._action.role_options import KINDS, problems
 
 
 def option_problems(values: Any, kinds: Any) -> list[str]:

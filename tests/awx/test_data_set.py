@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.role_options import problems
+from ansible_collections.winops.kms.plugins.plugin_utils._action.role_options import problems
 
 from .standin import data_set
 from .standin.data_set import FOLDER, ROOT

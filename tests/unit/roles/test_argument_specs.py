@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.role_options import KINDS
+from ansible_collections.winops.kms.plugins.plugin_utils._action.role_options import KINDS
 
 ROOT = Path(__file__).parents[3]
 ROLES = sorted(path.parent.parent.name for path in (ROOT / "roles").glob("*/meta/argument_specs.yml"))

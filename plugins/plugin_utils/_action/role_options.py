@@ -24,13 +24,13 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
     server_name,
 )
 
-from .client import check_server_name
-from .errors import InvalidOption
-from .host import check_publish_domains
-from .keys import ProductKey
-from .publishing import PublishDomain
-from .reading import parse_guid
-from .settings import INTERVAL_RANGE, PORT_RANGE
+from .._licensing.client import check_server_name
+from .._licensing.errors import InvalidOption
+from .._licensing.host import check_publish_domains
+from .._licensing.keys import ProductKey
+from .._licensing.publishing import PublishDomain
+from .._licensing.reading import parse_guid
+from .._licensing.settings import INTERVAL_RANGE, PORT_RANGE
 
 #: The largest time and number of times that makes sense anywhere: a week of seconds.
 _MOST = 7 * 24 * 60 * 60

@@ -13,7 +13,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.winops.kms.plugins.filter.option_problems import FilterModule
-from ansible_collections.winops.kms.plugins.plugin_utils._licensing.role_options import KINDS, problems
+from ansible_collections.winops.kms.plugins.plugin_utils._action.role_options import KINDS, problems
 
 CSVLK = "N2222-22222-22222-22222-HK222"
 GVLK = "NPPR9-FWDCX-D2C8J-H872K-2YT43"
