@@ -11,12 +11,12 @@ from collections.abc import Iterator
 import pytest
 
 from .cells import cells
-from .site import Site
+from .site import FLEET, Site
 from .troubles import TROUBLES
 
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    machines = [cell.machine for cell in cells()] + [trouble.machine for trouble in TROUBLES] + ["spare"]
+    machines = [cell.machine for cell in cells()] + [trouble.machine for trouble in TROUBLES] + ["spare", *FLEET]
     with Site(tmp_path_factory.mktemp("site"), machines) as running:
         yield running

@@ -35,6 +35,9 @@ SERVICES = ("HTTP", "WSMAN", "host")
 HOST = "localhost"
 """The name of all machines: of their certificates and of their services in Kerberos."""
 
+FLEET = tuple(f"fleet{number:02}" for number in range(24))
+"""Machines that are asked all at once."""
+
 
 class Site:
     """Realm and labs with these machines, running while it is used as a context manager.

@@ -12,13 +12,11 @@ from typing import Any
 
 from ansible_collections.winops.kms.tests.dns_servers.base import find_program
 
-from .cells import cells
 from .matrix import host_variables, run_hosts
-from .site import ALICE, DOMAIN_PASSWORD, LOCAL, REALM, STRANGER, Site
+from .site import ALICE, DOMAIN_PASSWORD, FLEET, LOCAL, REALM, STRANGER, Site
 from .troubles import WRONG
 
 PROCESSES = 2
-MACHINES = [cell.machine for cell in cells()][:24]
 _MANAGED = {
     "ansible_connection": "winrm",
     "ansible_winrm_transport": "kerberos",
@@ -52,7 +50,7 @@ def test_tickets_are_shared(site: Site, tmp_path: Path) -> None:
     kinit.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {program} "$@"\n', encoding="utf-8")
     kinit.chmod(0o700)
     names = list(SORTS)
-    sort_of = {machine: names[number // PROCESSES % len(names)] for number, machine in enumerate(sorted(MACHINES))}
+    sort_of = {machine: names[number // PROCESSES % len(names)] for number, machine in enumerate(sorted(FLEET))}
     hosts = {}
     for machine, sort in sort_of.items():
         variables = {**SORTS[sort], "ansible_winrm_kinit_cmd": str(kinit)}
@@ -89,11 +87,10 @@ def test_one_account_needs_one_ticket_for_each_process(site: Site, tmp_path: Pat
     kinit.chmod(0o700)
     variables = {**SORTS["managed"], "ansible_winrm_kinit_cmd": str(kinit), "ansible_winrm_scheme": "http"}
     hosts = {
-        machine: host_variables(site, lax=False, path=machine, scheme="http", variables=variables)
-        for machine in MACHINES
+        machine: host_variables(site, lax=False, path=machine, scheme="http", variables=variables) for machine in FLEET
     }
     task = {"name": "survey", "winops.kms.fleet_report": {"processes": PROCESSES, "concurrency": 8}}
     run = run_hosts(site, tmp_path / "run", hosts, [task])
     (found,) = (event.result for event in run.events if event.task == "survey")
-    assert found["totals"]["answered"] == len(MACHINES)
+    assert found["totals"]["answered"] == len(FLEET)
     assert calls.read_text(encoding="utf-8").splitlines() == [ALICE] * PROCESSES

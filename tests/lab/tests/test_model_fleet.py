@@ -22,8 +22,8 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
-def fleet(count: int = 8, kinds: object = KINDS, **more: Any) -> dict[str, Any]:
-    return estate_data(fleet={"count": count, "kinds": kinds, **more})
+def fleet(count: int = 8, kinds: object = None, **more: Any) -> dict[str, Any]:
+    return estate_data(fleet={"count": count, "kinds": KINDS if kinds is None else kinds, **more})
 
 
 def test_kinds_get_their_shares_in_every_part_of_the_fleet() -> None:

@@ -48,7 +48,7 @@ def test_nothing_else_that_is_private_is_used() -> None:
     assert set(re.findall(r"hostvars\.(_\w+)", source)) == set(CONTRACT["HostVars"])
     assert set(re.findall(r"action\.(_\w+)", source)) == set(CONTRACT["ActionBase"])
     assert set(re.findall(r'current_process\(\), "(_\w+)"', source)) == set(CONTRACT["WorkerProcess"])
-    assert set(re.findall(r"\b(\w+)=", source[source.index("get_vars(") :].split(")\n")[0])) <= set(
+    assert set(re.findall(r"\b(\w+)=", source[source.index("get_vars(") :].partition(")\n")[0])) <= set(
         CONTRACT["VariableManager.get_vars"]
     )
 
@@ -224,9 +224,7 @@ class Kinit:
 
 
 def a_connection(user: str, password: str = "secret", **options: Any) -> Any:
-    return SimpleNamespace(
-        _winrm_user=user, _winrm_pass=password, _kinit_cmd="kinit", get_option=lambda name: options.get(name)
-    )
+    return SimpleNamespace(_winrm_user=user, _winrm_pass=password, _kinit_cmd="kinit", get_option=options.get)
 
 
 def test_the_hosts_of_an_account_share_a_ticket(monkeypatch: pytest.MonkeyPatch) -> None:
