@@ -22,8 +22,8 @@ attributes:
     description: When run twice in a row with the same options, the second run changes nothing.
 """
 
-    # For what talks to many Windows machines in one task; the implementation is an action plugin.
-    FLEET = r"""
+    # For the modules that talk to Windows; the implementation is an action plugin.
+    WINDOWS = r"""
 options: {}
 attributes:
   platform:
@@ -57,17 +57,16 @@ attributes:
         of the target. A C(become) on the play does no harm and has no effect.
 """
 
-    # For the modules that talk to the machine of the task; they share options as well.
-    WINDOWS = (
-        FLEET
-        + r"""
+    # For those of them that are about the licences of a machine, and share options.
+    LICENSING = r"""
+options: {}
+attributes:
   action_group:
     description: Use C(group/winops.kms.kms) in C(module_defaults) to set options that these modules share.
     support: full
     membership:
       - winops.kms.kms
 """
-    )
 
     # For modules whose work is to read.
     INFO = r"""

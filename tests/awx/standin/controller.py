@@ -219,13 +219,17 @@ class Controller:
             value = ""
         if field.kind == "link":
             names = UNIFIED if field.to == "unified_job_templates" else (field.to,)
-            if type(value) is not int or not any(value in self._objects[one] for one in names):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or not any(value in self._objects[one] for one in names)
+            ):
                 raise invalid(**{name: f'Invalid pk "{value}" - object does not exist.'})
             return value
         kinds: dict[str, Callable[[Any], bool]] = {
             "text": lambda given: isinstance(given, str),
             "choice": lambda given: given in field.choices,
-            "int": lambda given: type(given) is int,
+            "int": lambda given: isinstance(given, int) and not isinstance(given, bool),
             "bool": lambda given: isinstance(given, bool),
             "object": lambda given: isinstance(given, dict),
             "variables": _is_variables,

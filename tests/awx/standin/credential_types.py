@@ -98,7 +98,7 @@ def _check_field(one: Any) -> dict[str, Any]:
         raise CredentialTypeError(f"{one['format']} is not one of {', '.join(_FORMATS)}")
     if "choices" in one and (not one["choices"] or len(set(map(str, one["choices"]))) != len(one["choices"])):
         raise CredentialTypeError(f"the choices of the field {name} are none, or not unique")
-    if "default" in one and type(one["default"]) is not _FIELD_TYPES[stored["type"]]:
+    if "default" in one and not isinstance(one["default"], _FIELD_TYPES[stored["type"]]):
         raise CredentialTypeError(f"{one['default']} is not a {stored['type']}")
     if stored["type"] != "string" and (odd := [key for key in _TEXT_ONLY if key in one]):
         raise CredentialTypeError(f"{odd[0]} not allowed for {stored['type']} type ({name})")

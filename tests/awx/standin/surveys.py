@@ -179,7 +179,7 @@ def _check_text(question: Mapping[str, Any], value: Any) -> list[str]:
 
 
 def _check_integer(question: Mapping[str, Any], value: Any) -> list[str]:
-    if type(value) is not int:
+    if isinstance(value, bool) or not isinstance(value, int):
         return [f"Value {value} for '{question['variable']}' expected to be an integer."]
     return _bounds(question, value, value)
 
