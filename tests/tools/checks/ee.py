@@ -144,6 +144,8 @@ def _collect(job: Job, context: Path) -> Requirements:
     content = (context / "Containerfile").read_text(encoding="utf-8")
     ansible = tuple(dict(_ARGUMENT.findall(content))["ANSIBLE_INSTALL_REFS"].split())
     collections = _WORK / "collections"
+    # ansible-galaxy leaves a collection of an earlier run as it is when its version is the same.
+    shutil.rmtree(collections, ignore_errors=True)
     inside = context / "_build"
     job.run(
         VENV_BIN / "ansible-galaxy",
