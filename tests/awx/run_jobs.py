@@ -25,7 +25,7 @@ import ansible_runner
 import yaml
 
 from ansible_collections.winops.kms.tests.awx.standin import credential_types, data_set, surveys
-from ansible_collections.winops.kms.tests.system.harness import COLLECTIONS, PROGRAMS
+from ansible_collections.winops.kms.tests.system.harness import COLLECTIONS, PROGRAMS, TaskResult
 from kmslab.control import Lab
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,25 +66,6 @@ class Credential:
 
 
 @dataclass(frozen=True)
-class Result:
-    """The result of a task on a host, from one job event."""
-
-    event: str
-    host: str
-    play: str
-    role: str
-    task: str
-    action: str
-    result: dict[str, Any]
-
-    @property
-    def items(self) -> list[dict[str, Any]]:
-        """The result, or those of the items when the task is a loop."""
-        items = self.result.get("results")
-        return items if isinstance(items, list) and all(isinstance(item, dict) for item in items) else [self.result]
-
-
-@dataclass(frozen=True)
 class JobRun:
     """What one job did.  `folder` is its private data directory."""
 
@@ -102,13 +83,13 @@ class JobRun:
     """The files that hold what AWX has written, secrets among it."""
 
     @property
-    def results(self) -> list[Result]:
+    def results(self) -> list[TaskResult]:
         found = []
         for event in self.events:
             data = event.get("event_data") or {}
             if event["event"] in RESULTS:
                 found.append(
-                    Result(
+                    TaskResult(
                         event["event"],
                         data["host"],
                         data.get("play", ""),
@@ -133,7 +114,7 @@ class JobRun:
     @property
     def messages(self) -> str:
         """What a human reads of the results."""
-        return "\n".join(str(one.get("msg", "")) for result in self.results for one in result.items)
+        return "\n".join(str(one.get("msg", "")) for result in self.results for one in result.module_results)
 
     def left_behind(self) -> Iterator[tuple[Path, str]]:
         """Every file that the job left, but those that AWX itself has written."""

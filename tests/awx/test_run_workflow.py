@@ -138,7 +138,7 @@ def test_a_second_pass_changes_nothing(passes: Passes) -> None:
         for runs in passes.second.values()
         for run in runs
         for result in run.results
-        if any(item.get("changed") for item in (*result.items, result.result))
+        if any(item.get("changed") for item in (*result.module_results, result.result))
     ]
     assert not changed
     assert {request["kind"] for request in passes.second_requests} == {"read"}
@@ -190,7 +190,7 @@ def test_results_have_short_messages(passes: Passes) -> None:
         for result in run.results:
             if not result.action.startswith("winops.kms.") or result.event == "runner_on_skipped":
                 continue
-            for item in result.items:
+            for item in result.module_results:
                 message = item.get("msg")
                 assert isinstance(message, str) and 0 < len(message) <= 300, (run.template, result.task, message)
                 seen.add(result.action)

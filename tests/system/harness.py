@@ -41,8 +41,8 @@ def estate_path(name: str) -> Path:
 
 
 @dataclass(frozen=True)
-class Event:
-    """One result of a task on a host.  `event`: ok, failed, ignored, unreachable, skipped or retry."""
+class TaskResult:
+    """One result of a task on a host, by whatever told of it; `event` is in its words."""
 
     event: str
     host: str
@@ -50,7 +50,6 @@ class Event:
     role: str
     task: str
     action: str
-    check: bool
     result: dict[str, Any]
 
     @property
@@ -60,6 +59,13 @@ class Event:
         if isinstance(items, list) and all(isinstance(item, dict) for item in items):
             return items
         return [self.result]
+
+
+@dataclass(frozen=True)
+class Event(TaskResult):
+    """One of a playbook run.  `event`: ok, failed, ignored, unreachable, skipped or retry."""
+
+    check: bool
 
 
 @dataclass(frozen=True)
