@@ -29,6 +29,7 @@ from .errors import (
 )
 from .login import PYWINRM, Login, Variables, chain, first_line
 from .parse import MAX_ANSWER_SIZE, is_envelope
+from .transport import send_again_if_dropped
 
 __all__ = ["HttpTransport"]
 
@@ -160,12 +161,7 @@ class HttpTransport(ABC):
         """See :class:`.transport.Transport`."""
         if not idempotent and self._clock() - self._last_used > _IDLE_LIMIT:
             self.close()
-        try:
-            return self._send_once(envelope, timeout)
-        except CimConnectionError as error:
-            if not (idempotent and error.dropped):
-                raise
-        return self._send_once(envelope, timeout)
+        return send_again_if_dropped(lambda: self._send_once(envelope, timeout), idempotent=idempotent)
 
     def close(self) -> None:
         """See :class:`.transport.Transport`."""

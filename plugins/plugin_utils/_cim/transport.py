@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Transport"]
+from .errors import CimConnectionError
+
+__all__ = ["Transport", "send_again_if_dropped"]
 
 
 class Transport(Protocol):
@@ -30,3 +33,13 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Give up the connection; the next :meth:`send` makes a new one."""
+
+
+def send_again_if_dropped(send: Callable[[], bytes], *, idempotent: bool) -> bytes:
+    """What ``send`` returns; a second time, once, for an ``idempotent`` request whose connection was dropped."""
+    try:
+        return send()
+    except CimConnectionError as error:
+        if not (idempotent and error.dropped):
+            raise
+    return send()

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from .._cim.errors import CimConnectionError, CimFault, CimTimeoutError, CimTransportError
+from .._cim.errors import CimFault, CimTimeoutError, CimTransportError
 from .._cim.session import CimSession
-from .._cim.transport import Transport
+from .._cim.transport import Transport, send_again_if_dropped
 from .._licensing.errors import LicensingError
 from .._licensing.faults import error_from_fault
 from .._licensing.info import read_license_info
@@ -248,13 +248,8 @@ class _Within:
         self.last_status: int | None = None
 
     def send(self, envelope: bytes, *, timeout: float, idempotent: bool = False) -> bytes:
-        try:
-            return self._send_once(envelope, timeout)
-        except CimConnectionError as error:
-            if not (idempotent and error.dropped):
-                raise
         # Here and not by the transport, which would begin the time anew.
-        return self._send_once(envelope, timeout)
+        return send_again_if_dropped(lambda: self._send_once(envelope, timeout), idempotent=idempotent)
 
     def _send_once(self, envelope: bytes, timeout: float) -> bytes:
         left = self._end - time.monotonic()
