@@ -55,8 +55,8 @@ def survey(
     shares: list[_Share] = []
     try:
         for number in range(count):
-            # Every n-th host: those of one site, which may all be slow, are spread.
-            own = list(hosts[number::count])
+            # As many hosts for each thread, dealt one by one: those of one site, which may all be slow, are spread.
+            own = [host for place, host in enumerate(hosts) if place % limits.concurrency % count == number]
             threads = limits.concurrency // count + (number < limits.concurrency % count)
             shares.append(_start(own, make_target, replace(limits, concurrency=threads), deadline, shares))
         yield from _collect(shares, limits, deadline, tick)

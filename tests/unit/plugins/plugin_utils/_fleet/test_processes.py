@@ -83,6 +83,23 @@ def test_the_processes_share_the_concurrency(tmp_path: Path) -> None:
     assert {path.read_text() for path in tmp_path.glob("count *")} == {"7"}
 
 
+@pytest.mark.parametrize(
+    ("concurrency", "processes", "hosts_of_each"), [(5, 2, [24, 36]), (6, 3, [20, 20, 20]), (4, 3, [15, 15, 30])]
+)
+def test_a_process_has_as_many_hosts_as_it_has_threads_for(
+    concurrency: int, processes: int, hosts_of_each: list[int], tmp_path: Path
+) -> None:
+    """Else the process with the fewest threads would be the last for long."""
+
+    def make_target(host: str) -> Target:
+        (tmp_path / f"{os.getpid()}.{host}").touch()
+        return target(host)
+
+    ask(HOSTS, make_target, Limits(concurrency, 30), processes=processes)
+    made = Counter(path.name.partition(".")[0] for path in tmp_path.iterdir())
+    assert sorted(made.values()) == hosts_of_each
+
+
 def test_a_host_whose_way_can_not_be_made_is_told_and_the_others_are_asked() -> None:
     def make_target(host: str) -> Target:
         if host == "pc007":
