@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .results import Results, Sample, median, ratio
+from .variants import CONCURRENCY, NARROW, VARIANTS
 
 #: The claims' own numbers.
 MOST_OVER_FLOOR = 1.3
@@ -19,8 +20,10 @@ MANY = 10_000
 MOST_SECONDS = 60
 MOST_MEMORY = 400_000_000
 SLOW_MS = 50.0
-#: More of the cores in use than that: it is they that everything waits for.
-BUSY = 0.9
+#: More of the time than that is spent waiting: else it is the cores that everything waits for.
+WAITING = 0.5
+#: Twice as many machines at a time are to be that many times faster.
+MOST_OF_DOUBLE = 1.7
 #: How much more the next machine may cost with 10,000 of them than with 1,000.
 MOST_SLOPE = 1.3
 TIMES_FEWER = 20
@@ -42,10 +45,12 @@ def _wall(sample: Sample) -> float:
 def judge(results: Results) -> list[Claim]:
     """All claims, in the order in which they are told."""
     return [
-        _over_floor(results),
+        _over_floor(results, "converged", "the connection's variables plain"),
+        _over_floor(results, "converged_vault", "the password a template"),
         *_converged(results),
         *_many(results),
         _linear(results),
+        _doubled(results),
         _waiting(results),
         *_fewer(results),
     ]
@@ -55,10 +60,10 @@ def _verdict(holds: bool) -> str:
     return "PASS" if holds else "FAIL"
 
 
-def _over_floor(results: Results) -> Claim:
+def _over_floor(results: Results, name: str, how: str) -> Claim:
     hosts = results.method.get("claim_hosts") or 0
-    text = f"a converged client takes at most {MOST_OVER_FLOOR} times the time of a task that does nothing"
-    floor, converged = results.of("nothing", hosts), results.of("converged", hosts)
+    text = f"a converged client takes at most {MOST_OVER_FLOOR} times the time of a task that does nothing, {how}"
+    floor, converged = results.of(VARIANTS[name].floor, hosts), results.of(name, hosts)
     if not floor or not converged:
         return Claim(text, "not measured", "-")
     found = ratio(converged, floor, _wall)
@@ -68,7 +73,7 @@ def _over_floor(results: Results) -> Claim:
 
 
 def _converged(results: Results) -> Iterator[Claim]:
-    samples = [one for one in results.samples if one.variant == "converged"]
+    samples = [one for one in results.samples if one.variant in ("converged", "converged_vault")]
     requests = f"a converged client takes {MOST_REQUESTS} requests"
     sent = f"a converged client sends at most {MOST_SENT} bytes"
     if not samples:
@@ -115,15 +120,28 @@ def _linear(results: Results) -> Claim:
     return Claim(text, shown, _verdict(found[-1][2] <= MOST_SLOPE * found[0][2]))
 
 
+def _doubled(results: Results) -> Claim:
+    text = f"with {SLOW_MS:.0f} ms of latency, fleet_report is twice as fast with twice as many machines at a time"
+    by_number = {number: [one for one in results.samples if one.variant == name] for name, number in NARROW.items()}
+    if not all(by_number.values()):
+        return Claim(text, "not measured", "-")
+    few, more = by_number.values()
+    found = ratio(few, more, _wall)
+    times = ", ".join(f"{median(samples, _wall):.1f} s with {number}" for number, samples in by_number.items())
+    return Claim(text, f"{found:.2f} times ({few[0].hosts:,} hosts: {times})", _verdict(found >= MOST_OF_DOUBLE))
+
+
 def _waiting(results: Results) -> Claim:
-    text = f"with {SLOW_MS:.0f} ms of latency, it is waiting that takes the time, and not the cores"
+    text = f"so it is with {CONCURRENCY} machines at a time: it is waiting that takes the time, and not the cores"
     samples = results.of("fleet_report", MANY, SLOW_MS)
     cores = results.machine.get("cores")
     if not samples or not cores:
         return Claim(text, "not measured", "-")
+    seconds = median(samples, _wall)
+    waiting = median(samples, _requests) * SLOW_MS / 1000 / CONCURRENCY
     busy = median(samples, lambda one: (one.cpu + one.lab_cpu) / (one.wall * cores))
-    shown = f"{busy:.0%} of the cores in use, by the controller and the lab, for {median(samples, _wall):.1f} s"
-    return Claim(text, shown, _verdict(busy < BUSY))
+    shown = f"{waiting:.1f} of {seconds:.1f} s ({MANY:,} hosts; {busy:.0%} of {cores} cores in use, with the lab)"
+    return Claim(text, shown, _verdict(waiting >= WAITING * seconds))
 
 
 def _fewer(results: Results) -> Iterator[Claim]:
@@ -135,6 +153,8 @@ def _fewer(results: Results) -> Iterator[Claim]:
             continue
         stock, own = (median(results.of(name, sizes[-1]), of) / sizes[-1] for name in ("stock", "fleet_report"))
         shown = f"{stock:,.1f} and {own:,.1f} per host: {stock / own:.1f} times fewer"
+        if of is _requests and stock < TIMES_FEWER:
+            shown += f"; a single one would be {stock:.0f} times fewer"
         yield Claim(text, shown, _verdict(stock / own >= TIMES_FEWER))
 
 

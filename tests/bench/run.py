@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).resolve().parents[2] / folder) for folder in (".build", "tests/lab")]
 
 from ansible_collections.winops.kms.tests.bench import stock  # noqa: E402
-from ansible_collections.winops.kms.tests.bench.claims import judge  # noqa: E402
+from ansible_collections.winops.kms.tests.bench.claims import SLOW_MS, judge  # noqa: E402
 from ansible_collections.winops.kms.tests.bench.results import Results, Sample  # noqa: E402
 from ansible_collections.winops.kms.tests.bench.runs import (  # noqa: E402
     HERE,
@@ -33,7 +33,7 @@ from ansible_collections.winops.kms.tests.bench.runs import (  # noqa: E402
     describe_machine,
     measure,
 )
-from ansible_collections.winops.kms.tests.bench.variants import VARIANTS, Variant  # noqa: E402
+from ansible_collections.winops.kms.tests.bench.variants import CLAIMED, NARROW, VARIANTS, Variant  # noqa: E402
 from kmslab.control import Lab  # noqa: E402
 
 RESULTS = ROOT / "docs" / "benchmark" / "results.json"
@@ -43,6 +43,8 @@ FORKS = 20
 #: The claim about a converged client: its own number of hosts, and more repeats.
 CLAIM_HOSTS = 500
 CLAIM_REPEATS = 5
+#: The one about what limits fleet_report.
+NARROW_HOSTS = 1_000
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,9 +82,11 @@ def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--latencies", type=float, nargs="+", default=list(LATENCIES))
-    parser.add_argument("--repeats", type=int, default=3, help="of each case (one at 10,000 hosts with latency)")
+    parser.add_argument("--repeats", type=int, default=3, help="of each case")
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS))
-    parser.add_argument("--claim-hosts", type=int, default=CLAIM_HOSTS, help="0: without the runs for that claim")
+    parser.add_argument(
+        "--claim-hosts", type=int, default=CLAIM_HOSTS, help="0: without the runs that are for one claim alone"
+    )
     parser.add_argument("--note", default="", help="a sentence that the page shows above everything else")
     parser.add_argument("--results", type=Path, default=RESULTS)
     return parser.parse_args(argv)
@@ -92,8 +96,10 @@ def samples(arguments: argparse.Namespace, folder: Path) -> Iterator[Sample]:
     """All runs.  Repeats are made one after the other over all variants, so that each has the others beside it."""
     chosen = [VARIANTS[name] for name in arguments.variants]
     if arguments.claim_hosts:
-        pair = [one for one in chosen if one.name in ("nothing", "converged")]
-        yield from _block(pair, arguments.claim_hosts, 0.0, CLAIM_REPEATS, folder)
+        pairs = [one for one in chosen if one.name in CLAIMED]
+        yield from _block(pairs, arguments.claim_hosts, 0.0, CLAIM_REPEATS, folder)
+        narrow = [one for one in chosen if one.name in NARROW]
+        yield from _block(narrow, NARROW_HOSTS, SLOW_MS, arguments.repeats, folder)
     for hosts in arguments.sizes:
         variants = [one for one in chosen if hosts <= one.most]
         for latency in arguments.latencies:

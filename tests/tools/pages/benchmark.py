@@ -35,11 +35,12 @@ way, each of runs of the same repeat. Lab is the share of the simulated machines
 """
 _METHOD = (
     """
-Every run is a whole ``ansible-playbook`` without gathering facts, with {forks} forks, Ansible's own defaults
-otherwise, and the lab's inventory. The connection is {connection}. Each case is measured {repeats} times. A repeat
-goes through all ways before the next one begins, and begins with another way each time, so that what else happens on
-the machine meets all of them. The lab runs on the same machine, as one process; its CPU time is its own and in no
-other figure.
+Every run is a whole ``ansible-playbook`` without gathering facts, with {forks} forks and Ansible's own defaults
+otherwise. The connection is {connection}; its variables are plain texts, except where the password is named as a
+template: Ansible compiles a template once more for each host, with whatever task. Each case is measured {repeats}
+times. A repeat goes through all ways before the next one begins, and begins with another way each time, so that what
+else happens on the machine meets all of them. The lab runs on the same machine, as one process; its CPU time is its
+own and in no other figure.
 """,
     """
 ``client, from no key to activated`` begins with machines that have no key, and ends with every one activated by a
@@ -134,8 +135,12 @@ def _machine(results: Results) -> str:
 
 
 def _rows(results: Results, hosts: int, latency: float) -> list[tuple[str, ...]]:
-    floor, stock = (results.of(name, hosts, latency) for name in ("nothing", "stock"))
-    return [_row(name, samples, floor, stock) for name in VARIANTS if (samples := results.of(name, hosts, latency))]
+    stock = results.of("stock", hosts, latency)
+    return [
+        _row(name, samples, results.of(one.floor, hosts, latency), stock)
+        for name, one in VARIANTS.items()
+        if (samples := results.of(name, hosts, latency))
+    ]
 
 
 def _row(name: str, samples: Sequence[Sample], floor: Sequence[Sample], stock: Sequence[Sample]) -> tuple[str, ...]:
@@ -145,7 +150,7 @@ def _row(name: str, samples: Sequence[Sample], floor: Sequence[Sample], stock: S
     peaks = [one.memory for one in samples if one.memory is not None]
     ratios = [
         f"{ratio(samples, others, lambda one: one.wall):.2f}" if others and name != own else "\\-"
-        for own, others in (("nothing", floor), ("stock", stock))
+        for own, others in ((VARIANTS[name].floor, floor), ("stock", stock))
     ]
     return (
         VARIANTS[name].title,

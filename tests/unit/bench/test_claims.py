@@ -54,10 +54,14 @@ def results(*samples: Sample) -> Results:
 GOOD = (
     *(sample("nothing", 500, 20.0 + repeat, repeat=repeat, requests=0) for repeat in (1, 2, 3)),
     *(sample("converged", 500, 24.0 + repeat, repeat=repeat) for repeat in (1, 2, 3)),
+    *(sample("nothing_vault", 500, 30.0, repeat=repeat, requests=0) for repeat in (1, 2, 3)),
+    *(sample("converged_vault", 500, 36.0, repeat=repeat) for repeat in (1, 2, 3)),
+    sample("fleet_report_5", 1_000, 25.0, latency_ms=50.0),
+    sample("fleet_report_10", 1_000, 13.0, latency_ms=50.0),
     sample("fleet_report", 100, 2.0),
     sample("fleet_report", 1_000, 5.0),
     sample("fleet_report", 10_000, 35.0),
-    sample("fleet_report", 10_000, 50.0, latency_ms=50.0, cpu=40.0, lab_cpu=10.0),
+    sample("fleet_report", 10_000, 15.0, latency_ms=50.0, cpu=10.0, lab_cpu=2.0),
     sample("stock", 1_000, 100.0, requests=41_000, sent=400_000_000),
 )
 
@@ -73,8 +77,10 @@ def claim(word: str, *samples: Sample) -> Claim:
 
 def test_all_claims_hold() -> None:
     assert set(verdicts(*GOOD).values()) == {"PASS"}
-    assert "1.20 times" not in claim("1.3 times", *GOOD).found
-    assert "1.18 times" in claim("1.3 times", *GOOD).found
+    assert "1.18 times" in claim("plain", *GOOD).found
+    assert "1.20 times" in claim("template", *GOOD).found
+    assert "1.92 times" in claim("twice as fast", *GOOD).found
+    assert "10.0 of 15.0 s" in claim("waiting", *GOOD).found
     assert "3.33 ms for each from 1,000 to 10,000" in claim("grows", *GOOD).found
 
 
@@ -85,12 +91,14 @@ def test_what_was_not_measured_is_not_judged() -> None:
 @pytest.mark.parametrize(
     ("word", "bad"),
     [
-        ("1.3 times", sample("converged", 500, 30.0)),
+        ("plain", sample("converged", 500, 30.0)),
+        ("template", sample("converged_vault", 500, 42.0)),
         ("takes 2 requests", sample("converged", 100, 5.0, requests=201)),
         ("6144 bytes", sample("converged", 100, 5.0, sent=620_000)),
         ("within 60 s", sample("fleet_report", 10_000, 61.0)),
         ("400 MB", sample("fleet_report", 10_000, 35.0, memory=401_000_000)),
         ("grows", sample("fleet_report", 10_000, 60.0)),
+        ("twice as fast", sample("fleet_report_10", 1_000, 20.0, latency_ms=50.0)),
         ("waiting", sample("fleet_report", 10_000, 50.0, latency_ms=50.0, cpu=80.0, lab_cpu=15.0)),
         ("of the requests", sample("stock", 1_000, 100.0, requests=12_000)),
         ("of the bytes", sample("stock", 1_000, 100.0, sent=40_000_000)),
