@@ -132,7 +132,7 @@ def _doubled(results: Results) -> Claim:
 
 
 def _waiting(results: Results) -> Claim:
-    text = f"so it is with {CONCURRENCY} machines at a time: it is waiting that takes the time, and not the cores"
+    text = f"with {CONCURRENCY} machines at a time, too, it is waiting that takes the time, and not the cores"
     samples = results.of("fleet_report", MANY, SLOW_MS)
     cores = results.machine.get("cores")
     if not samples or not cores:
