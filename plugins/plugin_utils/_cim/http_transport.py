@@ -341,3 +341,7 @@ def guard_session(session: Any, guard: ResponseGuard) -> None:
     # Both libraries have put proxies and CA bundle of the environment into the session when they made it. To look for
     # them again is the largest part of what a message costs; and a .netrc must not take the place of a certificate.
     session.trust_env = False
+    # Here, because it needs requests.
+    from .trust import share_trust
+
+    share_trust(session)

@@ -390,6 +390,56 @@ def test_untrusted_certificate(make: Make, tls_server: Server) -> None:
     assert tls_server.requests == []
 
 
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_certificates_of_one_authority_are_checked_by_one_context(
+    make: Make, tls_server: Server, certificate: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A usual file of authorities takes longer to read than all messages to a host; its name is each host's own."""
+    read: list[Any] = []
+    load = ssl.SSLContext.load_verify_locations
+
+    def counted(context: ssl.SSLContext, *files: Any) -> None:
+        read.extend(filter(None, files))
+        load(context, *files)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", counted)
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(certificate.read_bytes())
+    for _ignored in range(3):
+        transport = make(tls_server.url("https").replace("127.0.0.1", name), verify=str(authorities))
+        if name == "127.0.0.1":
+            assert transport.send(REQUEST, timeout=5) == ANSWER
+            transport.close()
+        else:
+            assert isinstance(failure(transport), CimTlsError)
+    assert read == [str(authorities)]
+    # What one host's connection trusts, another one's does not.
+    assert isinstance(failure(make(tls_server.url("https"), verify=True)), CimTlsError)
+
+
+def test_the_system_s_authorities_are_not_read_where_no_certificate_is_checked(
+    make: Make, tls_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[ssl.SSLContext] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda self, *_ignored: read.append(self))
+    for name in ("127.0.0.1", "localhost"):
+        transport = make(tls_server.url("https").replace("127.0.0.1", name), verify=False)
+        assert transport.send(REQUEST, timeout=5) == ANSWER
+    assert read == []
+    # Not to check is a matter of that connection alone.
+    assert isinstance(failure(make(tls_server.url("https"), verify=True)), CimTlsError)
+
+
+def test_a_file_of_authorities_that_is_none(make: Make, tls_server: Server, tmp_path: Path) -> None:
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_text("not one")
+    for path in (authorities, tmp_path / "missing.pem"):
+        error = failure(make(tls_server.url("https"), verify=str(path)))
+        assert isinstance(error, CimTransportError)
+        assert not error.sent
+    assert tls_server.requests == []
+
+
 def test_https_to_a_port_without(make: Make, server: Server) -> None:
     server.behaviours = [reply(200, ANSWER)]
     error = failure(make(server.url("https")))
