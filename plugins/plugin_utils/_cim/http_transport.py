@@ -104,6 +104,14 @@ class ResponseGuard:
                 raise CimTimeoutError(
                     "The answer began, but was not complete in time.", endpoint=self._endpoint, sent=True
                 )
+        # urllib3 1 takes what came before the end of the connection for all.
+        if getattr(response.raw, "length_remaining", None):
+            raise CimConnectionError(
+                "The connection was dropped before the answer was complete.",
+                endpoint=self._endpoint,
+                sent=True,
+                dropped=True,
+            )
         return b"".join(chunks)
 
 
