@@ -34,7 +34,7 @@ def share_trust(session: Session) -> None:
     """
     adapter = session.adapters.get("https://")
     # An adapter of another class has ideas of its own.
-    if adapter is None or adapter.__class__ is not HTTPAdapter or adapter.poolmanager.pools:
+    if adapter is None or adapter.__class__ is not HTTPAdapter or adapter.poolmanager.pools or adapter.proxy_manager:
         return
     authorities = DEFAULT_CA_BUNDLE_PATH if session.verify is True else session.verify
     if session.cert or (authorities and not Path(authorities).is_file()):
