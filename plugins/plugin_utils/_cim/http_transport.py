@@ -4,7 +4,7 @@
 
 """What the two HTTP transports have in common: when to start over, and what an error means.
 
-Both libraries are built on requests, which is imported only while a message is sent: a user needs only the library that
+Both libraries are built on requests.  They are imported only while a message is sent: a user needs only the one that
 his connection plugin needs.
 """
 
@@ -30,6 +30,7 @@ from .errors import (
 from .login import PYWINRM, Login, Variables, chain, first_line
 from .parse import MAX_ANSWER_SIZE, is_envelope
 from .transport import send_again_if_dropped
+from .trust import share_trust
 
 __all__ = ["HttpTransport"]
 
@@ -349,7 +350,4 @@ def guard_session(session: Any, guard: ResponseGuard) -> None:
     # Both libraries have put proxies and CA bundle of the environment into the session when they made it. To look for
     # them again is the largest part of what a message costs; and a .netrc must not take the place of a certificate.
     session.trust_env = False
-    # Here, because it needs requests.
-    from .trust import share_trust
-
     share_trust(session)

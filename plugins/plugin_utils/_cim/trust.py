@@ -14,12 +14,18 @@ import threading
 from functools import lru_cache
 from pathlib import Path
 from ssl import CERT_NONE, SSLContext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from requests import Session
-from requests.adapters import HTTPAdapter
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.util.ssl_ import create_urllib3_context
+if TYPE_CHECKING:
+    from requests import Session
+
+try:
+    from requests.adapters import HTTPAdapter
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH
+    from urllib3.util.ssl_ import create_urllib3_context
+except ImportError:
+    # Without it there is no session either; the transports say what is missing.
+    HTTPAdapter = object  # type: ignore[assignment,misc]
 
 __all__ = ["share_trust"]
 
