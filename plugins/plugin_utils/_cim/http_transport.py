@@ -63,6 +63,7 @@ class ResponseGuard:
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
+        self.secure = endpoint.startswith("https:")
         self.deadline: float | None = None
         self.status: int | None = None
         self.body: bytes | None = None
@@ -350,4 +351,5 @@ def guard_session(session: Any, guard: ResponseGuard) -> None:
     # Both libraries have put proxies and CA bundle of the environment into the session when they made it. To look for
     # them again is the largest part of what a message costs; and a .netrc must not take the place of a certificate.
     session.trust_env = False
-    share_trust(session)
+    if guard.secure:
+        share_trust(session)

@@ -430,6 +430,14 @@ def test_the_system_s_authorities_are_not_read_where_no_certificate_is_checked(
     assert isinstance(failure(make(tls_server.url("https"), verify=True)), CimTlsError)
 
 
+def test_no_authorities_are_read_for_http(make: Make, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda _context, *files: read.append(files))
+    server.behaviours = [reply(200, ANSWER)]
+    assert make(server.url(), verify=True).send(REQUEST, timeout=5) == ANSWER
+    assert read == []
+
+
 def test_a_file_of_authorities_that_is_none(make: Make, tls_server: Server, tmp_path: Path) -> None:
     authorities = tmp_path / "authorities.pem"
     authorities.write_text("not one")
