@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ansible_collections.winops.kms.plugins.plugin_utils._cim import parse
+from ansible_collections.winops.kms.plugins.plugin_utils._cim import parse, trust
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.errors import (
     CimAuthenticationError,
     CimConnectionError,
@@ -432,6 +432,8 @@ def test_the_system_s_authorities_are_not_read_where_no_certificate_is_checked(
 
 def test_no_authorities_are_read_for_http(make: Make, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Any] = []
+    # Not from what an earlier test has left.
+    trust._trusting.cache_clear()
     monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", lambda _context, *files: read.append(files))
     server.behaviours = [reply(200, ANSWER)]
     assert make(server.url(), verify=True).send(REQUEST, timeout=5) == ANSWER
