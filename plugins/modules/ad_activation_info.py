@@ -123,9 +123,9 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 
 from ansible_collections.winops.kms.plugins.module_utils._directory import library
+from ansible_collections.winops.kms.plugins.module_utils._directory.arguments import ARGUMENTS as DIRECTORY
 from ansible_collections.winops.kms.plugins.module_utils._directory.errors import DirectoryError
 from ansible_collections.winops.kms.plugins.module_utils._directory.objects import Directory, choose
-from ansible_collections.winops.kms.plugins.module_utils._directory.options import ARGUMENTS as DIRECTORY
 from ansible_collections.winops.kms.plugins.module_utils._directory.options import access_of
 
 ARGUMENTS: dict[str, dict[str, Any]] = {"name": {"type": "str"}, **DIRECTORY}

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.winops.kms.plugins.module_utils._directory.arguments import ARGUMENTS
 from ansible_collections.winops.kms.plugins.module_utils._directory.errors import (
     AnswerError,
     ConnectError,
@@ -23,7 +24,7 @@ from ansible_collections.winops.kms.plugins.module_utils._directory.errors impor
     NotPreparedError,
 )
 from ansible_collections.winops.kms.plugins.module_utils._directory.objects import Directory, choose
-from ansible_collections.winops.kms.plugins.module_utils._directory.options import ARGUMENTS, access_of
+from ansible_collections.winops.kms.plugins.module_utils._directory.options import access_of
 from ansible_collections.winops.kms.tests.dns_servers.base import find_program
 from kmslab.model.directory import ActivationObject, LdapForest
 from kmslab.model.spec import DirectorySpec

@@ -13,16 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .arguments import LDAPS, PORTS, SASL, STARTTLS
 from .errors import AnswerError, ConnectError, DirectoryError, InputError, LogonError, refused
 from .kerberos import KerberosAccount, log_on
 from .library import ldap3
 from .tls import failure, make_context, make_tls
-
-LDAPS = "ldaps"
-STARTTLS = "starttls"
-SASL = "sasl"
-#: How a connection is encrypted -> its port.
-PORTS = {LDAPS: 636, STARTTLS: 389, SASL: 389}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@
 `ldap3` is only looked at inside functions; importing this package never fails. Callers ask `problem()` first.
 
 The package: activation objects in Active Directory, over LDAP by ldap3. Nothing in it imports Ansible.
-Each module stands on those named before it: `library`, `errors`, `names`, `tls`, `kerberos`, `connection`, `objects`,
-`options`.
+Each module stands on those named before it: `library`, `errors`, `names`, `arguments`, `tls`, `kerberos`,
+`connection`, `objects`, `options`.
 """
 
 from __future__ import annotations

@@ -12,27 +12,10 @@ from typing import Any
 
 from .._dns.library import dns
 from .._dns.library import problem as dns_problem
-from .connection import LDAPS, PORTS, SASL, Access, PasswordAccount
+from .arguments import SASL
+from .connection import Access, PasswordAccount
 from .errors import ConnectError, InputError, LibraryError
 from .kerberos import KerberosAccount
-
-#: The options, as an argument spec has them.
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    "ldap_server": {"type": "list", "elements": "str"},
-    "ldap_domain": {"type": "str"},
-    "ldap_port": {"type": "int"},
-    "ldap_tls": {"type": "str", "choices": list(PORTS), "default": LDAPS},
-    "ldap_ca_file": {"type": "str"},
-    "ldap_validate_certs": {"type": "bool", "default": True},
-    "ldap_timeout": {"type": "int", "default": 10},
-    "ldap_user": {"type": "str"},
-    "ldap_password": {"type": "str", "no_log": True},
-    "gss_principal": {"type": "str"},
-    "gss_password": {"type": "str", "no_log": True},
-    "gss_keytab": {"type": "str", "no_log": False},
-    "gss_ccache": {"type": "str"},
-    "gss_hostname": {"type": "str"},
-}
 
 _RANGES = {"ldap_port": (1, 65535), "ldap_timeout": (1, 600)}
 _GSS = ("gss_principal", "gss_password", "gss_keytab", "gss_ccache", "gss_hostname")

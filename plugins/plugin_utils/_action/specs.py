@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...module_utils._directory.options import ARGUMENTS as DIRECTORY_OPTIONS
+from ...module_utils._directory.arguments import ARGUMENTS as DIRECTORY_OPTIONS
 
 Options = dict[str, dict[str, Any]]
 

@@ -12,6 +12,7 @@ from typing import Any
 import dns.resolver
 import pytest
 
+from ansible_collections.winops.kms.plugins.module_utils._directory.arguments import ARGUMENTS
 from ansible_collections.winops.kms.plugins.module_utils._directory.connection import Access, PasswordAccount
 from ansible_collections.winops.kms.plugins.module_utils._directory.errors import (
     LOGON_DATA,
@@ -25,7 +26,6 @@ from ansible_collections.winops.kms.plugins.module_utils._directory.errors impor
 from ansible_collections.winops.kms.plugins.module_utils._directory.kerberos import KerberosAccount
 from ansible_collections.winops.kms.plugins.module_utils._directory.names import checked_object_name, is_dn
 from ansible_collections.winops.kms.plugins.module_utils._directory.options import (
-    ARGUMENTS,
     access_of,
     find_servers,
     is_given,
