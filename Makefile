@@ -55,7 +55,7 @@ live: tree ## against a real Windows host, see tests/live/README.md
 	@$(PYTHON_BIN) -m pytest tests/live
 bench: tree ## what each way costs, over fleets of up to 10,000 simulated machines: an hour and more, on an idle machine
 	@$(PYTHON_BIN) tests/bench/run.py $(ARGUMENTS)
-cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core (in CI a part of `make test`)
+cores: tree ## unit tests and a whole job on the oldest and the newest ansible-core and libraries (in CI a part of `make test`)
 
 $(filter-out molecule ee,$(STAGES)) cores galaxy logons:
 	@$(CHECKS) run $@

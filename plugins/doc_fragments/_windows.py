@@ -15,8 +15,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 requirements:
-  - pywinrm on the controller, for the connection plugin C(ansible.builtin.winrm)
-  - pypsrp on the controller, for the connection plugin C(ansible.builtin.psrp)
+  - pywinrm >= 0.4.3 on the controller, for the connection plugin C(ansible.builtin.winrm)
+  - pypsrp >= 0.8.1 on the controller, for the connection plugin C(ansible.builtin.psrp)
   - Windows 8 or Windows Server 2012 or later on the target, with the WinRM service listening
 notes:
   - Nothing is needed on the target but the WinRM service of Windows itself. VBScript, PowerShell and C(slmgr.vbs)

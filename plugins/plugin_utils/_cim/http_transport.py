@@ -34,6 +34,7 @@ from .trust import share_trust
 
 __all__ = ["HttpTransport"]
 
+_PIECE = 65536
 # http.sys closes an idle connection after two minutes, and with it goes the security context of an encrypted session.
 # A write must not be the request that finds this out.
 _IDLE_LIMIT = 60.0
@@ -118,12 +119,27 @@ class ResponseGuard:
 
 
 def _pieces(response: Any) -> Iterator[bytes]:
-    """The body as it comes in; ``iter_content`` waits until a whole piece is there (urllib3 1 can do no better)."""
-    if not hasattr(response.raw, "read1"):
+    """The body as it comes in, so that between two pieces it shows how late it is."""
+    raw = response.raw
+    if hasattr(raw, "read1"):
+        while piece := raw.read1(_PIECE, decode_content=True):
+            yield piece
+    elif hasattr(raw, "_error_catcher") and "Content-Encoding" not in response.headers:
+        yield from _pieces_by_urllib3_1(raw)
+    else:
+        # Waits until a whole piece is there.
         yield from response.iter_content(4096)
-        return
-    while piece := response.raw.read1(65536, decode_content=True):
-        yield piece
+
+
+def _pieces_by_urllib3_1(raw: Any) -> Iterator[bytes]:
+    """The same below urllib3 1, whose ``read`` waits for all that it is asked for; that branch no longer changes."""
+    answer = raw._fp
+    with raw._error_catcher():
+        while piece := answer.read1(_PIECE):
+            yield piece
+        # http.client only takes the connection for free once it was asked for the rest, of which there is none.
+        answer.read()
+    raw.length_remaining = answer.length
 
 
 class HttpTransport(ABC):
@@ -204,6 +220,14 @@ class HttpTransport(ABC):
         except Exception as exc:
             # No chaining: the texts of these libraries can quote whole messages.
             raise self._translate(exc) from None
+
+    def _refused(self, exc: Any) -> tuple[int, bytes]:
+        """Status and body of an answer that the library made a WinRMTransportError of."""
+        if self._guard.body is not None:
+            return exc.code, self._guard.body
+        # Decrypted; pywinrm 0.4 leaves it as it came.
+        text = exc.response_text
+        return exc.code, text if isinstance(text, bytes) else text.encode()
 
     def _new_client(self) -> Any:
         self._guard.answered = False

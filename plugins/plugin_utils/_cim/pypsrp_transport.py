@@ -31,25 +31,35 @@ class PypsrpTransport(HttpTransport):
     variables = PYPSRP
 
     def __init__(self, make_wsman: Callable[[], WSMan], endpoint: str, **options: Any) -> None:
-        super().__init__(make_wsman, endpoint, **options)
+        super().__init__(lambda: self._guarded(make_wsman()), endpoint, **options)
+
+    def _guarded(self, client: WSMan) -> WSMan:
+        """Have the guard on every session from its first answer: ``send`` makes one, and may log in with it at once."""
+        transport: Any = client.transport
+        build = transport._build_session
+
+        def build_guarded() -> Any:
+            session = build()
+            guard_session(session, self._guard)
+            return session
+
+        transport._build_session = build_guarded
+        return client
 
     def _exchange(self, client: WSMan, envelope: bytes, timeout: tuple[float, float]) -> tuple[int, bytes]:
         from pypsrp.exceptions import AuthenticationError, WinRMTransportError
 
         transport: Any = client.transport
-        if transport.session is None:
-            # What send() would do first; done here so that the guard is on the session before the first answer.
-            transport.session = transport._build_session()
-        guard_session(transport.session, self._guard)
+        # Not by an argument of send(), which pypsrp 0.8 does not have.
+        transport.connection_timeout, transport.read_timeout = timeout
         log = logging.getLogger("pypsrp.wsman")
         log.addFilter(_no_bodies)
         try:
-            return 200, transport.send(envelope, timeout=timeout)
+            return 200, transport.send(envelope)
         except AuthenticationError:
             return 401, b""
         except WinRMTransportError as exc:
-            body = self._guard.body
-            return exc.code, body if body is not None else exc.response_text.encode()
+            return self._refused(exc)
         finally:
             log.removeFilter(_no_bodies)
 

@@ -47,13 +47,15 @@ class PywinrmTransport(HttpTransport):
         transport.read_timeout_sec = timeout
         try:
             # With message encryption this logs in, by an empty message of its own.
-            guard_session(transport.build_session(), self._guard)
+            if transport.session is None:
+                # Its value is not used: pywinrm 0.4 returns none.
+                transport.build_session()
+            guard_session(transport.session, self._guard)
             return 200, transport.send_message(envelope)
         except InvalidCredentialsError:
             return 401, b""
         except WinRMTransportError as exc:
-            body = self._guard.body
-            return exc.code, body if body is not None else exc.response_text.encode()
+            return self._refused(exc)
 
     def _login(self, client: Protocol) -> Login:
         transport: Any = client.transport

@@ -5,7 +5,8 @@
 """`make matrix`: the tests on every supported ansible-core, with the Pythons that it supports and that are here.
 
 Everything runs on one copy of the project's files, so edits during a run don't count. Each combination has a virtual
-environment of its own in .cache/matrix, which is kept until a requirement file changes.
+environment of its own in .cache/matrix, which is kept until a requirement file changes. The oldest one has the oldest
+libraries too.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ its tests on the newest Python here of each ansible-core, compile and import on 
 VENVS = CACHE / "matrix"
 TABLE = CACHE / "matrix.txt"
 _REQUIREMENTS = ("requirements/test.txt", "requirements/controller.txt")
+#: Instead of the newest libraries, for the first of ENDS.
+_OLDEST = "requirements/oldest.txt"
 #: The test of a whole job, short enough for every combination.
 _SYSTEM = "tests/system/test_every_core.py"
 
@@ -143,7 +146,7 @@ def matrix(names: Sequence[str] = (), checks: Sequence[str] = ()) -> int:
 
 
 def cores(job: Job) -> None:
-    """The oldest and the newest ansible-core: unit tests and a whole job."""
+    """The oldest and the newest ansible-core and libraries: unit tests and a whole job."""
     found, missing = combinations()
     # No package of the system brings other Pythons than its own, so that this is told and no failure.
     absent = [name for name in ENDS if name in missing]
@@ -226,7 +229,8 @@ def make_venv(job: Job, combination: Combination) -> None:
     folder = VENVS / combination.name
     stamp = folder / ".made-of"
     parts = [combination.requirement, combination.full_version]
-    parts += [(ROOT / name).read_text(encoding="utf-8") for name in _REQUIREMENTS]
+    oldest = [_OLDEST] if combination.name == ENDS[0] else []
+    parts += [(ROOT / name).read_text(encoding="utf-8") for name in (*_REQUIREMENTS, *oldest)]
     digest = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     if stamp.exists() and stamp.read_text(encoding="ascii") == digest:
         return
@@ -234,6 +238,9 @@ def make_venv(job: Job, combination: Combination) -> None:
     job.run(combination.interpreter, "-m", "venv", folder)
     pip = (combination.bin / "python", "-m", "pip", "install", "-q", "--no-input", "--disable-pip-version-check")
     job.run(*pip, combination.requirement, "-r", ROOT / _REQUIREMENTS[0])
+    for name in oldest:
+        # Some are older than what other packages for tests ask for.
+        job.run(*pip, "--no-warn-conflicts", "-r", ROOT / name)
     stamp.write_text(digest, encoding="ascii")
 
 

@@ -103,6 +103,20 @@ def cut(body: bytes) -> Behaviour:
     return behave
 
 
+def chunks(*pieces: bytes, end: bool = True) -> Behaviour:
+    """Send without a length, a piece at a time; or break off before the end."""
+
+    def behave(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        for piece in (*pieces, b"") if end else pieces:
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        handler.close_connection = not end
+
+    return behave
+
+
 def silent(handler: Handler) -> None:
     """Say nothing until the test is over."""
     handler.server.released.wait()

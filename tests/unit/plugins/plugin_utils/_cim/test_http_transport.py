@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import socket
 import ssl
@@ -39,6 +40,7 @@ from ansible_collections.winops.kms.plugins.plugin_utils._cim.pypsrp_transport i
 from ansible_collections.winops.kms.plugins.plugin_utils._cim.pywinrm_transport import PywinrmTransport
 from ansible_collections.winops.kms.tests.unit.plugins.plugin_utils._cim.http_server import (
     Server,
+    chunks,
     cut,
     drip,
     drop,
@@ -245,7 +247,7 @@ def test_unknown_name(make: Make) -> None:
     assert not error.sent
 
 
-DROPS = [drop, cut(ANSWER[:50]), reply(400)]
+DROPS = [drop, cut(ANSWER[:50]), chunks(ANSWER[:50], end=False), reply(400)]
 
 
 @pytest.mark.parametrize("trouble", DROPS)
@@ -274,6 +276,21 @@ def test_write_is_never_sent_again(make: Make, server: Server, trouble: Any) -> 
     assert isinstance(error, CimTransportError)
     assert error.sent
     assert len(server.requests) == 1
+
+
+WAYS = [
+    reply(200, ANSWER),
+    chunks(ANSWER[:50], ANSWER[50:]),
+    reply(200, gzip.compress(ANSWER), **{"Content-Encoding": "gzip"}),
+]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_connection_is_kept_however_an_answer_comes(make: Make, server: Server, way: Any) -> None:
+    server.behaviours = [way]
+    transport = make(server.url())
+    assert [transport.send(REQUEST, timeout=5) for _ignored in range(3)] == [ANSWER] * 3
+    assert len({request.connection for request in server.requests}) == 1
 
 
 def test_next_request_starts_afresh_after_trouble(make: Make, server: Server) -> None:
