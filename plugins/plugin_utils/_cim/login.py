@@ -286,6 +286,9 @@ class Login:
                 return f"{failed}: {link.verify_message.rstrip('.')}. {self._distrust(link.verify_code)}"
             if isinstance(link, ssl.SSLError):
                 return f"{failed}: {self._broken_off(link)}"
+            # urllib3 1 compares the names itself.
+            if type(link).__name__ == "CertificateError":
+                return f"{failed}: {first_line(link)}. {self._distrust(_OTHER_NAME)}"
         return f"{failed}. Check the certificate, the CA file and that the port speaks HTTPS."
 
     def _distrust(self, code: int) -> str:
@@ -331,7 +334,7 @@ class Login:
         return f"If the port is one for HTTPS (normally 5986), set {self.variables.scheme}: https."
 
 
-def first_line(exc: Exception) -> str:
+def first_line(exc: BaseException) -> str:
     """The beginning of an exception's text."""
     return (str(exc).strip().splitlines() or [""])[0][:300]
 

@@ -177,6 +177,7 @@ def broken_off(reason: str | None) -> Exception:
     [
         (distrust(62), "ntlm", "other names"),
         (distrust(64), "ntlm", "other names"),
+        (made("urllib3.packages.ssl_match_hostname", "CertificateError"), "ntlm", "other names"),
         (distrust(9), "ntlm", "not valid yet"),
         (distrust(10), "ntlm", "has expired"),
         (distrust(20), "ntlm", "ansible_psrp_ca_cert"),
