@@ -15,6 +15,7 @@ import ssl
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from http.client import IncompleteRead
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -109,12 +110,7 @@ class ResponseGuard:
                 )
         # urllib3 1 takes what came before the end of the connection for all.
         if getattr(response.raw, "length_remaining", None):
-            raise CimConnectionError(
-                "The connection was dropped before the answer was complete.",
-                endpoint=self._endpoint,
-                sent=True,
-                dropped=True,
-            )
+            raise IncompleteRead(b"")
         return b"".join(chunks)
 
 
@@ -125,14 +121,14 @@ def _pieces(response: Any) -> Iterator[bytes]:
         while piece := raw.read1(_PIECE, decode_content=True):
             yield piece
     elif hasattr(raw, "_error_catcher") and "Content-Encoding" not in response.headers:
-        yield from _pieces_by_urllib3_1(raw)
+        yield from _pieces_before_read1(raw)
     else:
         # Waits until a whole piece is there.
         yield from response.iter_content(4096)
 
 
-def _pieces_by_urllib3_1(raw: Any) -> Iterator[bytes]:
-    """The same below urllib3 1, whose ``read`` waits for all that it is asked for; that branch no longer changes."""
+def _pieces_before_read1(raw: Any) -> Iterator[bytes]:
+    """The same with urllib3 1 to 2.1, whose ``read`` waits for all that it is asked for: by http.client below it."""
     answer = raw._fp
     with raw._error_catcher():
         while piece := answer.read1(_PIECE):
