@@ -515,6 +515,7 @@ from ansible_collections.winops.kms.plugins.module_utils._dns.credentials import
 from ansible_collections.winops.kms.plugins.module_utils._dns.errors import DnsError, InputError
 from ansible_collections.winops.kms.plugins.module_utils._dns.exchange import Server
 from ansible_collections.winops.kms.plugins.module_utils._dns.gss import GssCredential, check_keytab
+from ansible_collections.winops.kms.plugins.module_utils._dns.kerberos_arguments import KERBEROS_ARGUMENTS
 from ansible_collections.winops.kms.plugins.module_utils._dns.keytabs import as_keytab
 from ansible_collections.winops.kms.plugins.module_utils._dns.names import (
     is_address,
@@ -553,11 +554,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "tsig_key_secret": {"type": "str", "no_log": True},
     "tsig_algorithm": {"type": "str", "choices": list(ALGORITHMS), "default": DEFAULT_ALGORITHM},
     "gss_tsig": {"type": "bool", "default": False},
-    "gss_principal": {"type": "str"},
-    "gss_password": {"type": "str", "no_log": True},
-    "gss_keytab": {"type": "str", "no_log": False},
-    "gss_ccache": {"type": "str"},
-    "gss_hostname": {"type": "str"},
+    **KERBEROS_ARGUMENTS,
     "timeout": {"type": "int", "default": 10},
     "nameservers": {"type": "bool", "default": False},
     "nameservers_except": {"type": "list", "elements": "str", "default": []},
@@ -565,7 +562,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 # What signs, and what belongs to it; empty texts count as not given.
 TSIG_OPTIONS = ("tsig_key_name", "tsig_key_secret")
-GSS_OPTIONS = ("gss_principal", "gss_password", "gss_keytab", "gss_ccache", "gss_hostname")
+GSS_OPTIONS = tuple(KERBEROS_ARGUMENTS)
 
 
 def credential_of(params: dict[str, Any]) -> Credential:

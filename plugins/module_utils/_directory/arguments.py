@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._dns.kerberos_arguments import KERBEROS_ARGUMENTS
+
 LDAPS = "ldaps"
 STARTTLS = "starttls"
 SASL = "sasl"
@@ -27,9 +29,5 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "ldap_timeout": {"type": "int", "default": 10},
     "ldap_user": {"type": "str"},
     "ldap_password": {"type": "str", "no_log": True},
-    "gss_principal": {"type": "str"},
-    "gss_password": {"type": "str", "no_log": True},
-    "gss_keytab": {"type": "str", "no_log": False},
-    "gss_ccache": {"type": "str"},
-    "gss_hostname": {"type": "str"},
+    **KERBEROS_ARGUMENTS,
 }

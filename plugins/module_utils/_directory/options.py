@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from .._dns.kerberos_arguments import KERBEROS_ARGUMENTS
 from .._dns.library import dns
 from .._dns.library import problem as dns_problem
 from .arguments import SASL
@@ -18,7 +19,6 @@ from .errors import ConnectError, InputError, LibraryError
 from .kerberos import KerberosAccount
 
 _RANGES = {"ldap_port": (1, 65535), "ldap_timeout": (1, 600)}
-_GSS = ("gss_principal", "gss_password", "gss_keytab", "gss_ccache", "gss_hostname")
 
 
 def is_given(options: Mapping[str, Any]) -> bool:
@@ -68,7 +68,7 @@ def _server(text: str) -> str:
 
 def _account(options: Mapping[str, Any]) -> PasswordAccount | KerberosAccount:
     user, password = options.get("ldap_user"), options.get("ldap_password")
-    gss = [name for name in _GSS if options.get(name)]
+    gss = [name for name in KERBEROS_ARGUMENTS if options.get(name)]
     if user or password:
         if gss:
             raise InputError(

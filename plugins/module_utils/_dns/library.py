@@ -10,7 +10,7 @@
 
 The package: SRV record sets and RFC 2136 dynamic updates over TCP, by dnspython. Nothing in it imports Ansible.
 Each module stands on those named before it: `library`, `errors`, `names`, `records`, `credentials`, `exchange`,
-`kerberos_errors`, `gss`, `zone`, `update`.
+`kerberos_errors`, `kerberos_arguments`, `gss`, `zone`, `update`.
 """
 
 from __future__ import annotations
