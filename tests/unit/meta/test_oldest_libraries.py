@@ -17,13 +17,17 @@ from ansible_collections.winops.kms.tests.tools.checks.ee import lines
 
 ROOT = Path(__file__).resolve().parents[3]
 OLDEST = dict(line.split("==") for line in lines(ROOT / "requirements" / "oldest.txt"))
-_PLACES = sorted((ROOT / "plugins" / "doc_fragments").glob("*.py")) + sorted((ROOT / "plugins" / "modules").glob("*.*"))
+DOCUMENTATION = [
+    path.read_text(encoding="utf-8")
+    for folder in ("doc_fragments", "modules")
+    for path in (ROOT / "plugins" / folder).iterdir()
+    if path.suffix in (".py", ".yml")
+]
 
 
 @pytest.mark.parametrize("name", ["pywinrm", "pypsrp", "dnspython", "ldap3"])
 def test_documented_minimum(name: str) -> None:
-    texts = [path.read_text(encoding="utf-8") for path in _PLACES if path.suffix in (".py", ".yml")]
-    named = {found for text in texts for found in re.findall(rf"- {name}(?: >= ([\d.]+))? ", text)}
+    named = {found for text in DOCUMENTATION for found in re.findall(rf"- {name}(?: >= ([\d.]+))? ", text)}
     assert [_numbers(text) for text in named] == [_numbers(OLDEST[name])]
 
 
