@@ -120,11 +120,11 @@ def _pieces(response: Any) -> Iterator[bytes]:
     if hasattr(raw, "read1"):
         while piece := raw.read1(_PIECE, decode_content=True):
             yield piece
-    elif hasattr(raw, "_error_catcher") and "Content-Encoding" not in response.headers:
-        yield from _pieces_before_read1(raw)
-    else:
+    elif "Content-Encoding" in response.headers:
         # Waits until a whole piece is there.
         yield from response.iter_content(4096)
+    else:
+        yield from _pieces_before_read1(raw)
 
 
 def _pieces_before_read1(raw: Any) -> Iterator[bytes]:
@@ -363,10 +363,8 @@ def _root_text(exc: Exception) -> str:
 
 
 def guard_session(session: Any, guard: ResponseGuard) -> None:
-    """Put the guard on a requests session, and refuse redirects: a message goes to the configured host or nowhere."""
-    hooks = session.hooks.setdefault("response", [])
-    if guard not in hooks:
-        hooks.append(guard)
+    """Put the guard on a new requests session.  It follows no redirects: a message goes to its host or nowhere."""
+    session.hooks["response"].append(guard)
     session.max_redirects = 0
     # Both libraries have put proxies and CA bundle of the environment into the session when they made it. To look for
     # them again is the largest part of what a message costs; and a .netrc must not take the place of a certificate.

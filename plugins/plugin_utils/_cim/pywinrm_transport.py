@@ -50,7 +50,7 @@ class PywinrmTransport(HttpTransport):
             if transport.session is None:
                 # Its value is not used: pywinrm 0.4 returns none.
                 transport.build_session()
-            guard_session(transport.session, self._guard)
+                guard_session(transport.session, self._guard)
             return 200, transport.send_message(envelope)
         except InvalidCredentialsError:
             return 401, b""
